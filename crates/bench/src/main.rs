@@ -1,1 +1,161 @@
-fn main() {}
+//! The load driver and the crash driver.
+//!
+//! `usso-bench run` measures the release binary beside bare routes of the same axum and hyper and writes the table
+//! of `docs/benchmarks.md`; `usso-bench crash` kills it again and again under load and counts what was lost. Both
+//! end with a code other than zero when a goal is missed.
+
+mod accounts;
+mod argon;
+mod bare;
+mod client;
+mod crash;
+mod histogram;
+mod load;
+mod process;
+mod scenario;
+mod table;
+
+use clap::{Parser, Subcommand};
+use std::fmt::Display;
+use std::io::{Error, Result, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[derive(Parser)]
+#[command(about = "The load driver and the crash driver of USSO")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serves the bare routes.
+    Bare {
+        #[arg(long)]
+        port: u16,
+    },
+    /// Prints the raw Argon2id rate.
+    Argon {
+        #[arg(long, default_value_t = 2)]
+        threads: usize,
+        #[arg(long, default_value_t = 5)]
+        seconds: u64,
+    },
+    /// Measures everything and writes the table.
+    Run {
+        /// The release binary.
+        #[arg(long, default_value = "target/release/usso")]
+        usso: PathBuf,
+        /// Seconds per round.
+        #[arg(long, default_value_t = 5)]
+        seconds: u64,
+        /// Rounds, of which the median counts.
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+        /// The document whose table is replaced; a partial run writes nothing.
+        #[arg(long, default_value = "docs/benchmarks.md")]
+        out: PathBuf,
+        /// Only this scenario.
+        #[arg(long)]
+        only: Option<String>,
+    },
+    /// Kills the server under load and checks every acknowledged write.
+    Crash {
+        /// The release binary.
+        #[arg(long, default_value = "target/release/usso")]
+        usso: PathBuf,
+        /// How often to kill it.
+        #[arg(long, default_value_t = 10)]
+        kills: u32,
+        /// Decides the moments and the mix.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// A document whose table is replaced.
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
+}
+
+fn say(text: impl Display) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Bare { port } => bare::serve(port).map(|()| true),
+        Command::Argon { threads, seconds } => argon(threads, seconds),
+        Command::Run { usso, seconds, rounds, out, only } => {
+            let time = Duration::from_secs(seconds.max(1));
+            binary(&usso).and_then(|binary| {
+                run(&scenario::Options { binary, time, rounds: rounds.max(1), only }, &out)
+            })
+        }
+        Command::Crash { usso, kills, seed, out } => {
+            binary(&usso).and_then(|binary| crash(&crash::Options { binary, kills, seed }, out.as_deref()))
+        }
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "usso-bench: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn binary(path: &Path) -> Result<PathBuf> {
+    std::fs::canonicalize(path).map_err(|e| Error::other(format!("{}: {e}; build it first", path.display())))
+}
+
+fn argon(threads: usize, seconds: u64) -> Result<bool> {
+    let rate = argon::rate(threads, Duration::from_secs(seconds))?;
+    say(format!("{rate:.1} hashes/s, {threads} threads, Argon2id 19 MiB t=2 p=1"));
+    Ok(true)
+}
+
+fn run(options: &scenario::Options, out: &Path) -> Result<bool> {
+    if let Some(only) = options.only.as_deref().filter(|only| !scenario::names().contains(only)) {
+        return Err(Error::other(format!("no scenario `{only}`: {}", scenario::names().join(", "))));
+    }
+    let rows = scenario::run(options, |row| say(table::markdown_row(row)))?;
+    let machine = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let text = format!(
+        "{} rounds of {} s, {machine} processor cores shared with the generator (`usso-bench`, {} threads).\n\n{}",
+        options.rounds,
+        options.time.as_secs(),
+        load::THREADS,
+        table::markdown(&rows)
+    );
+    say(format!("\n{text}"));
+    if options.only.is_none() {
+        write_section(out, "run", &text)?;
+    }
+    let missed: Vec<_> =
+        rows.iter().filter(|row| row.met == Some(false)).map(|row| row.what.as_str()).collect();
+    if !missed.is_empty() {
+        say(format!("goals missed: {}", missed.join("; ")));
+    }
+    Ok(missed.is_empty())
+}
+
+fn crash(options: &crash::Options, out: Option<&Path>) -> Result<bool> {
+    let report = crash::run(options, say)?;
+    say(format!("\n{}", report.markdown()));
+    if let Some(out) = out {
+        write_section(out, "crash", &report.markdown())?;
+    }
+    Ok(report.is_clean())
+}
+
+fn write_section(path: &Path, name: &str, text: &str) -> Result<()> {
+    let document = std::fs::read_to_string(path).unwrap_or_default();
+    std::fs::write(path, table::replace_section(&document, name, text))?;
+    say(format!("written to {}", path.display()));
+    Ok(())
+}

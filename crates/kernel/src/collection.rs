@@ -1,8 +1,8 @@
 //! Collections: typed access to the records of one scope.
 
+use crate::record::sort_bytes;
 use crate::storage::StorageError;
 use crate::{Document, Effect, Key, Query, Record, Revision, Scope, Timestamp};
-use crate::record::sort_bytes;
 use std::marker::PhantomData;
 use std::ops::Deref;
 
@@ -97,7 +97,12 @@ impl<'a, R: Record> Collection<'a, R> {
     ///
     /// # Errors
     /// `Conflict` when somebody else was faster.
-    pub async fn replace(&self, old: &Stored<R>, record: R, effects: Vec<Effect>) -> Result<Stored<R>, StorageError> {
+    pub async fn replace(
+        &self,
+        old: &Stored<R>,
+        record: R,
+        effects: Vec<Effect>,
+    ) -> Result<Stored<R>, StorageError> {
         let scope = self.scope;
         let now = scope.now();
         let document = encode(&record, Revision::generate(scope.random()), old.created_at, now)?;
@@ -163,7 +168,8 @@ fn encode<R: Record>(
     let mut tags = record.tags();
     tags.sort_unstable();
     tags.dedup();
-    let mut sorts: Vec<_> = record.sorts().into_iter().map(|(name, text)| (name, sort_bytes(&text))).collect();
+    let mut sorts: Vec<_> =
+        record.sorts().into_iter().map(|(name, text)| (name, sort_bytes(&text))).collect();
     sorts.sort_unstable();
     let body = serde_json::to_string(record).map_err(|e| StorageError::Corrupt(e.to_string()))?;
     Ok(Document {

@@ -33,7 +33,9 @@ impl Topic {
 
     /// Reads the stored name.
     pub fn from_stored(text: &str) -> Option<Self> {
-        [Self::Audit, Self::Invalidation, Self::Message, Self::Webhook].into_iter().find(|t| t.as_str() == text)
+        [Self::Audit, Self::Invalidation, Self::Message, Self::Webhook]
+            .into_iter()
+            .find(|t| t.as_str() == text)
     }
 }
 

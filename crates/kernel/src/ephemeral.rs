@@ -60,10 +60,18 @@ pub trait Ephemeral: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<u64, EphemeralError>>;
 
     /// System: sends a message to every listener of the channel, on every instance.
-    fn publish<'a>(&'a self, channel: &'a str, message: &'a [u8]) -> BoxFuture<'a, Result<(), EphemeralError>>;
+    fn publish<'a>(
+        &'a self,
+        channel: &'a str,
+        message: &'a [u8],
+    ) -> BoxFuture<'a, Result<(), EphemeralError>>;
 
     /// System: calls the listener for every later message of the channel.
-    fn subscribe<'a>(&'a self, channel: &'a str, listener: Listener) -> BoxFuture<'a, Result<(), EphemeralError>>;
+    fn subscribe<'a>(
+        &'a self,
+        channel: &'a str,
+        listener: Listener,
+    ) -> BoxFuture<'a, Result<(), EphemeralError>>;
 
     /// System: answers when the store does.
     fn ping(&self) -> BoxFuture<'_, Result<(), EphemeralError>>;

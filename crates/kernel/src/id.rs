@@ -152,7 +152,6 @@ impl TenantId {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
     use crate::TestRandom;
 

@@ -12,8 +12,8 @@
 
 use crate::ephemeral::EphemeralError;
 use crate::{
-    Clock, Collection, Ephemeral, Partition, Position, Random, Record, Settlement, Storage, StorageError, StoredEffect,
-    TenantId, Timestamp,
+    Clock, Collection, Ephemeral, Partition, Position, Random, Record, Settlement, Storage, StorageError,
+    StoredEffect, TenantId, Timestamp,
 };
 use std::ops::Deref;
 use std::sync::Arc;

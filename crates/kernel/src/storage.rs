@@ -5,7 +5,10 @@
 //! argument everywhere, because expiry is judged by the caller's clock: expired means absent, and inserting over
 //! an expired id or key succeeds.
 
-use crate::{BoxFuture, Document, Effect, KindSpec, Partition, Position, Query, Revision, Settlement, StoredEffect, Timestamp};
+use crate::{
+    BoxFuture, Document, Effect, KindSpec, Partition, Position, Query, Revision, Settlement, StoredEffect,
+    Timestamp,
+};
 
 /// Why a storage operation failed.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +29,9 @@ pub enum StorageError {
     #[error("the record is contended")]
     Contended,
     /// The database was written by a newer version (ruling D38).
-    #[error("the database has `{what}` in version {found}, this binary knows only {known}: start a newer version")]
+    #[error(
+        "the database has `{what}` in version {found}, this binary knows only {known}: start a newer version"
+    )]
     NewerSchema {
         /// The schema or record kind.
         what: String,
@@ -132,10 +137,18 @@ pub trait Storage: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<DocumentPage, StorageError>>;
 
     /// Deletes up to `limit` documents of a partition; answers how many it deleted (0: nothing is left).
-    fn drop_partition<'a>(&'a self, partition: &'a Partition, limit: u32) -> BoxFuture<'a, Result<u32, StorageError>>;
+    fn drop_partition<'a>(
+        &'a self,
+        partition: &'a Partition,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<u32, StorageError>>;
 
     /// System: effects of every partition that are due and not settled, invalidations excepted, oldest first.
-    fn effects_due(&self, now: Timestamp, limit: u32) -> BoxFuture<'_, Result<Vec<StoredEffect>, StorageError>>;
+    fn effects_due(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Vec<StoredEffect>, StorageError>>;
 
     /// System: settles effects. Unknown positions are ignored.
     fn effects_settle<'a>(
@@ -144,7 +157,11 @@ pub trait Storage: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<(), StorageError>>;
 
     /// System: the invalidation feed after a position, oldest first. Invalidations are kept ten minutes.
-    fn effects_since(&self, after: Position, limit: u32) -> BoxFuture<'_, Result<Vec<StoredEffect>, StorageError>>;
+    fn effects_since(
+        &self,
+        after: Position,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Vec<StoredEffect>, StorageError>>;
 
     /// System: the newest position of the feed.
     fn effects_head(&self) -> BoxFuture<'_, Result<Position, StorageError>>;

@@ -1,0 +1,227 @@
+//! How a list becomes SQL.
+//!
+//! Each alternative of a query is a select over the rows of one tag in index order, other tags being looked up
+//! by primary key; the alternatives are merged by `UNION`, which removes documents that fulfil several.
+
+use super::labels::prefix_end;
+use super::schema::KindTables;
+use kernel::{Query, TagMatch, Timestamp};
+
+/// From this many alternatives of a single tag on, they are looked up as a list.
+const MANY_ALTERNATIVES: usize = 16;
+
+/// Databases limit how many selects one statement may unite.
+const UNION_LIMIT: usize = 200;
+
+/// A value to bind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Bound {
+    /// An integer.
+    Integer(i64),
+    /// A text.
+    Text(String),
+}
+
+/// By what the index tables are walked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    /// By creation.
+    Created,
+    /// By a sort attribute some document had.
+    Field(&'static str),
+    /// By one that none ever had: all are equal, ids decide.
+    Unknown,
+}
+
+/// A list in SQL: `matching` selects order and id of all matching documents.
+#[derive(Debug)]
+pub(super) struct Plan {
+    matching: String,
+    direction: &'static str,
+    /// What to bind, the first at `?1`.
+    pub(super) bound: Vec<Bound>,
+    /// Whether statements of this shape come again often enough to be kept.
+    pub(super) common: bool,
+}
+
+impl Plan {
+    /// The ids of a page; limit and offset are bound after all else.
+    pub(super) fn ids(&self) -> String {
+        let Self { matching, direction, bound, .. } = self;
+        let (limit, offset) = (bound.len() + 1, bound.len() + 2);
+        format!("{matching} ORDER BY 1 {direction}, 2 {direction} LIMIT ?{limit} OFFSET ?{offset}")
+    }
+
+    /// How many match, counted up to a bound.
+    pub(super) fn count(&self, bound: Option<u64>) -> String {
+        let limit = bound.map(|n| format!(" LIMIT {n}")).unwrap_or_default();
+        format!("SELECT count(*) FROM ({}{limit})", self.matching)
+    }
+}
+
+/// Writes the SQL of a query. The most selective exact tag of each alternative should come first.
+pub(super) fn plan(
+    tables: &KindTables,
+    partition: &str,
+    query: &Query,
+    order: Order,
+    now: Timestamp,
+) -> Plan {
+    let mut writer = Writer::new(tables, order);
+    writer.filters(partition, query, now);
+    let everything = query.any_of.is_empty() || query.any_of.iter().any(Vec::is_empty);
+    let mut selects = Vec::new();
+    if everything {
+        selects.push(writer.select(&[TagMatch::Is(String::new())]));
+    } else {
+        let single: Vec<&str> = query.any_of.iter().filter_map(|tags| only_exact(tags)).collect();
+        let as_list = single.len() >= MANY_ALTERNATIVES;
+        if as_list {
+            selects.push(writer.select_list(&single));
+        }
+        for tags in query.any_of.iter().filter(|tags| !(as_list && only_exact(tags).is_some())) {
+            selects.push(writer.select_tagged(tags));
+        }
+    }
+    let common = selects.len() <= 4;
+    Plan {
+        matching: unite(selects),
+        direction: if query.sort.descending { "DESC" } else { "ASC" },
+        bound: writer.bound,
+        common,
+    }
+}
+
+fn only_exact(tags: &[TagMatch]) -> Option<&str> {
+    match tags {
+        [TagMatch::Is(tag)] => Some(tag),
+        _ => None,
+    }
+}
+
+fn unite(mut selects: Vec<String>) -> String {
+    while selects.len() > UNION_LIMIT {
+        selects = selects
+            .chunks(UNION_LIMIT)
+            .map(|part| format!("SELECT o, id FROM ({})", part.join(" UNION ")))
+            .collect();
+    }
+    selects.join(" UNION ")
+}
+
+struct Writer<'a> {
+    tables: &'a KindTables,
+    source: &'a str,
+    column: &'static str,
+    order: Order,
+    common: String,
+    bound: Vec<Bound>,
+}
+
+impl<'a> Writer<'a> {
+    fn new(tables: &'a KindTables, order: Order) -> Self {
+        let (source, column) = match order {
+            Order::Created => (&tables.tags, "t.created_at"),
+            Order::Field(_) => (&tables.sorts, "t.value"),
+            Order::Unknown => (&tables.tags, "0"),
+        };
+        Self { tables, source, column, order, common: String::new(), bound: Vec::new() }
+    }
+
+    fn bind(&mut self, value: Bound) -> String {
+        self.bound.push(value);
+        format!("?{}", self.bound.len())
+    }
+
+    fn bind_text(&mut self, text: &str) -> String {
+        self.bind(Bound::Text(text.to_owned()))
+    }
+
+    fn filters(&mut self, partition: &str, query: &Query, now: Timestamp) {
+        let partition = self.bind_text(partition);
+        let now = self.bind(Bound::Integer(now.unix_micros()));
+        let main = &self.tables.main;
+        let mut common = format!(
+            "t.partition = {partition} AND (t.expiring = 0 OR EXISTS (SELECT 1 FROM {main} d \
+             WHERE d.partition = t.partition AND d.id = t.id AND d.expires_at > {now}))"
+        );
+        if let Order::Field(field) = self.order {
+            common.push_str(&format!(" AND t.field = {}", self.bind_text(field)));
+        }
+        for (time, comparison) in [(query.created_from, ">="), (query.created_to, "<=")] {
+            if let Some(time) = time {
+                let bound = self.bind(Bound::Integer(time.unix_micros()));
+                common.push_str(&format!(" AND t.created_at {comparison} {bound}"));
+            }
+        }
+        self.common = common;
+    }
+
+    fn select_tagged(&mut self, tags: &[TagMatch]) -> String {
+        // The row of the empty tag belongs to the list of everything; it must not match as a tag.
+        if tags.iter().any(|tag| matches!(tag, TagMatch::Is(tag) if tag.is_empty())) {
+            return "SELECT 0 AS o, '' AS id WHERE 1 = 0".to_owned();
+        }
+        let driver = tags.iter().position(|tag| matches!(tag, TagMatch::Is(_))).unwrap_or(0);
+        let mut tags: Vec<TagMatch> = tags.to_vec();
+        tags.swap(0, driver);
+        self.select(&tags)
+    }
+
+    fn select(&mut self, tags: &[TagMatch]) -> String {
+        let mut conditions = String::new();
+        let mut distinct = "";
+        for (index, tag) in tags.iter().enumerate() {
+            let condition = match tag {
+                TagMatch::Is(tag) if index == 0 => format!(" AND t.tag = {}", self.bind_text(tag)),
+                TagMatch::StartsWith(prefix) if index == 0 => {
+                    distinct = "DISTINCT ";
+                    format!(" AND {}", self.within("t.tag", prefix))
+                }
+                TagMatch::Is(tag) => self.has_tag(tag),
+                TagMatch::StartsWith(prefix) => self.has_prefix(prefix),
+            };
+            conditions.push_str(&condition);
+        }
+        let Self { source, column, common, .. } = self;
+        format!("SELECT {distinct}{column} AS o, t.id AS id FROM {source} t WHERE {common}{conditions}")
+    }
+
+    fn select_list(&mut self, tags: &[&str]) -> String {
+        let tags: Vec<String> =
+            tags.iter().filter(|tag| !tag.is_empty()).map(|tag| self.bind_text(tag)).collect();
+        let Self { source, column, common, .. } = self;
+        let tags = tags.join(", ");
+        format!(
+            "SELECT DISTINCT {column} AS o, t.id AS id FROM {source} t WHERE {common} AND t.tag IN ({tags})"
+        )
+    }
+
+    fn has_tag(&mut self, tag: &str) -> String {
+        let tag = self.bind_text(tag);
+        let table = &self.tables.tags;
+        format!(
+            " AND EXISTS (SELECT 1 FROM {table} m WHERE m.partition = t.partition AND m.tag = {tag} \
+             AND m.created_at = t.created_at AND m.id = t.id)"
+        )
+    }
+
+    fn has_prefix(&mut self, prefix: &str) -> String {
+        let within = self.within("j.value", prefix);
+        let main = &self.tables.main;
+        format!(
+            " AND EXISTS (SELECT 1 FROM {main} p, json_each(p.tags) j WHERE p.partition = t.partition \
+             AND p.id = t.id AND {within})"
+        )
+    }
+
+    fn within(&mut self, column: &str, prefix: &str) -> String {
+        let start = self.bind_text(prefix);
+        // Above, not from, the empty prefix: the row of the empty tag isn't a tag.
+        let from = if prefix.is_empty() { ">" } else { ">=" };
+        match prefix_end(prefix) {
+            Some(end) => format!("{column} {from} {start} AND {column} < {}", self.bind_text(&end)),
+            None => format!("{column} {from} {start}"),
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The standards' own examples and the ways in which keys and tokens must be refused.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod jwk;
+mod jws;
+mod strict_json;
+mod support;

@@ -1,0 +1,3 @@
+//! The access control layer: what a caller may do.
+
+pub mod permission;

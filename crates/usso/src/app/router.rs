@@ -1,0 +1,77 @@
+//! One list of routes, from which the router and the OpenAPI document are made.
+
+use crate::http::{AppState, docs, health};
+use crate::identity::sign_in::routes as auth;
+use crate::identity::{onboarding, sessions};
+use crate::tenant::{keys, tenants};
+use axum::Router;
+use axum::response::Redirect;
+use axum::routing::{get, post};
+use bytes::Bytes;
+use utoipa::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa_axum::router::OpenApiRouter;
+
+/// The root of the API.
+pub const API: &str = "/api/sso/v1";
+
+/// What the document says about itself.
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "USSO", description = "Multi-tenant single sign-on: sign-in, sessions, tokens, tenants.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")),
+    tags((name = "Authentication"), (name = "Sessions"), (name = "Tenants"), (name = "Keys"), (name = "Health"))
+)]
+struct Document;
+
+fn described() -> OpenApiRouter<AppState> {
+    let api = OpenApiRouter::new()
+        .merge(auth::router())
+        .merge(onboarding::routes::router())
+        .merge(sessions::routes::router())
+        .merge(tenants::routes::router());
+    OpenApiRouter::with_openapi(Document::openapi()).nest(API, api).merge(keys::routes::router()).merge(health::router())
+}
+
+/// Other names of the same handlers (contract 1.1): not redirects, and not described twice.
+fn aliases() -> Router<AppState> {
+    let api = Router::new()
+        .route("/auth/me", get(auth::me))
+        .route("/users/me", get(auth::me))
+        .route("/auth/signin", post(auth::login))
+        .route("/health", get(health::health))
+        .route("/.well-known/jwks.json", get(keys::routes::jwks))
+        .merge(docs::router());
+    Router::new()
+        .nest(API, api)
+        .route("/website/jwks.json", get(keys::routes::jwks))
+        .route("/", get(|| async { Redirect::to("/api/sso/v1/docs") }))
+}
+
+/// The OpenAPI 3.1 document.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    let mut document = described().into_openapi();
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
+    let components = document.components.get_or_insert_default();
+    components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    document
+}
+
+/// The OpenAPI document as `docs/openapi.json` keeps it.
+///
+/// # Errors
+/// When the document can't be serialised: a defect.
+pub fn openapi_json() -> Result<String, serde_json::Error> {
+    Ok(serde_json::to_string_pretty(&openapi())? + "\n")
+}
+
+/// Every route of an instance.
+pub fn router(state: AppState) -> Router {
+    let document = openapi();
+    let mut auth_paths: Vec<String> = document.paths.paths.keys().cloned().collect();
+    auth_paths.retain(|path| path.starts_with("/api/sso/v1/auth"));
+    state.auth_paths.get_or_init(|| auth_paths);
+    state.openapi.get_or_init(|| Bytes::from(serde_json::to_vec(&document).unwrap_or_default()));
+    let (described, _) = described().split_for_parts();
+    described.merge(aliases()).with_state(state)
+}

@@ -1,0 +1,102 @@
+//! Whose request it is, behind proxies too.
+//!
+//! Forwarded headers count only from configured proxies; of `X-Forwarded-For` the last address that isn't one of them
+//! is the client, because everything left of it may be invented.
+
+use crate::config::Network;
+use http::HeaderMap;
+use std::net::IpAddr;
+
+/// The proxies in front.
+#[derive(Debug, Clone, Default)]
+pub struct TrustedProxies(Vec<Network>);
+
+impl TrustedProxies {
+    /// The proxies of these networks.
+    pub fn new(networks: Vec<Network>) -> Self {
+        Self(networks)
+    }
+
+    /// Whether an address is one of the proxies.
+    pub fn contains(&self, ip: IpAddr) -> bool {
+        self.0.iter().any(|network| network.contains(ip))
+    }
+}
+
+/// What the edge knows of the other end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forwarded {
+    /// The client's address.
+    pub ip: IpAddr,
+    /// Whether the client spoke TLS.
+    pub is_https: bool,
+    /// The host the client asked for.
+    pub host: Option<String>,
+}
+
+/// Reads the forwarded headers, if the peer may send them.
+pub fn resolve(peer: IpAddr, peer_is_tls: bool, headers: &HeaderMap, trusted: &TrustedProxies) -> Forwarded {
+    let own_host = text(headers, "host");
+    if !trusted.contains(peer) {
+        return Forwarded { ip: peer.to_canonical(), is_https: peer_is_tls, host: own_host };
+    }
+    let last = |name| text(headers, name).and_then(|v| v.rsplit(',').next().map(|v| v.trim().to_owned()));
+    Forwarded {
+        ip: forwarded_for(headers, trusted).unwrap_or_else(|| peer.to_canonical()),
+        is_https: last("x-forwarded-proto").map_or(peer_is_tls, |proto| proto.eq_ignore_ascii_case("https")),
+        host: last("x-forwarded-host").or(own_host),
+    }
+}
+
+fn forwarded_for(headers: &HeaderMap, trusted: &TrustedProxies) -> Option<IpAddr> {
+    let mut hops: Vec<IpAddr> = Vec::new();
+    for value in headers.get_all("x-forwarded-for") {
+        for hop in value.to_str().ok()?.split(',') {
+            hops.push(hop.trim().parse::<IpAddr>().ok()?.to_canonical());
+        }
+    }
+    hops.iter().rev().find(|ip| !trusted.contains(**ip)).or(hops.first()).copied()
+}
+
+fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers.get(name)?.to_str().ok().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs.iter().map(|(n, v)| (http::HeaderName::from_static(n), v.parse().unwrap())).collect()
+    }
+
+    fn trusted() -> TrustedProxies {
+        TrustedProxies::new(vec![Network::parse("10.0.0.0/8").unwrap()])
+    }
+
+    #[test]
+    fn forwarded_headers_are_ignored_from_strangers() {
+        let spoofed = headers(&[
+            ("host", "a.com"),
+            ("x-forwarded-for", "1.2.3.4"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "victim.com"),
+        ]);
+        let seen = resolve("8.8.8.8".parse().unwrap(), false, &spoofed, &trusted());
+        let wanted = Forwarded { ip: "8.8.8.8".parse().unwrap(), is_https: false, host: Some("a.com".into()) };
+        assert_eq!(seen, wanted);
+    }
+
+    #[test]
+    fn behind_a_proxy_the_last_untrusted_hop_is_the_client() {
+        let forwarded = headers(&[("x-forwarded-for", "6.6.6.6, 1.2.3.4, 10.0.0.9"), ("x-forwarded-proto", "https")]);
+        let seen = resolve("10.0.0.1".parse().unwrap(), false, &forwarded, &trusted());
+        assert_eq!((seen.ip, seen.is_https), ("1.2.3.4".parse().unwrap(), true));
+    }
+
+    #[test]
+    fn an_unreadable_chain_falls_back_to_the_proxy() {
+        let garbage = headers(&[("x-forwarded-for", "1.2.3.4, banana")]);
+        assert_eq!(resolve("10.0.0.1".parse().unwrap(), false, &garbage, &trusted()).ip, "10.0.0.1".parse::<IpAddr>().unwrap());
+    }
+}

@@ -1,0 +1,198 @@
+//! The edge: one pass over every request and its answer.
+
+use crate::http::request_info::SharedInfo;
+use crate::http::tenant::select;
+use crate::http::{ApiError, AppState, RequestInfo, client_ip, cors};
+use crate::tenant::Selection;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use http::uri::{PathAndQuery, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use kernel::ProblemKind;
+use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use tower::ServiceExt;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TENANT_ID: &str = "x-tenant-id";
+const MAX_USER_AGENT: usize = 256;
+
+/// The front door of an instance.
+#[derive(Clone)]
+pub struct Edge {
+    router: Router,
+    state: AppState,
+}
+
+impl Edge {
+    /// A door to these routes.
+    pub fn new(router: Router, state: AppState) -> Self {
+        Self { router, state }
+    }
+
+    /// The services behind the door.
+    pub fn state(&self) -> &AppState {
+        &self.state
+    }
+
+    /// Answers a request from a peer. Never fails: a panic of a handler is a 500.
+    pub async fn handle(&self, request: Request, (peer, is_tls): (IpAddr, bool)) -> Response {
+        let (mut parts, body) = request.into_parts();
+        let path_tenant = rewrite(&mut parts.uri);
+        let info = self.info(&parts.headers, path_tenant, peer, is_tls);
+        let (method, path) = (parts.method.clone(), parts.uri.path().to_owned());
+        let origin = parts.headers.get(header::ORIGIN).cloned();
+        parts.extensions.insert(info.clone());
+
+        let mut cross_origin = None;
+        if let Some(origin) = origin {
+            let tenant = if cors::is_public(&path) { None } else { select(&self.state, &info).await.ok() };
+            let allowed = tenant.as_ref().is_some_and(|t| origin.to_str().is_ok_and(|o| cors::is_allowed(t, o)));
+            tenant.map(|t| parts.extensions.insert(t));
+            cross_origin = Some((origin, allowed));
+        }
+        let mut response = match &cross_origin {
+            Some((_, allowed)) if cors::is_preflight(&method, &parts.headers) => preflight(&path, *allowed),
+            _ => self.route(Request::from_parts(parts, body)).await,
+        };
+        if let Some(error) = response.extensions_mut().remove::<ApiError>() {
+            let kept = std::mem::take(response.headers_mut());
+            response = error.render(&info.id);
+            response.headers_mut().extend(kept.into_iter().filter_map(|(name, value)| Some((name?, value))));
+        }
+        if let Some((origin, allowed)) = &cross_origin {
+            cors::answer(response.headers_mut(), &path, origin, *allowed);
+        }
+        finish(&mut response, &info.id);
+        log(&info, &method, &path, response.status());
+        response
+    }
+
+    async fn route(&self, request: Request) -> Response {
+        match AssertUnwindSafe(self.router.clone().oneshot(request)).catch_unwind().await {
+            Ok(Ok(response)) => unrouted(response),
+            Ok(Err(never)) => match never {},
+            Err(_) => ApiError::new(ProblemKind::Internal, "INTERNAL_ERROR", "Internal error").into_response(),
+        }
+    }
+
+    fn info(&self, headers: &HeaderMap, path: Option<String>, peer: IpAddr, is_tls: bool) -> SharedInfo {
+        let from = client_ip::resolve(peer, is_tls, headers, &self.state.http.trusted_proxies);
+        let mut named = headers.get_all(TENANT_ID).iter();
+        let header = named.next().map(|v| v.to_str().unwrap_or_default().to_owned());
+        let agent = headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok());
+        Arc::new(RequestInfo {
+            id: self.state.next_request_id(),
+            ip: from.ip,
+            is_https: from.is_https,
+            user_agent: agent.map(|a| a.chars().take(MAX_USER_AGENT).collect()),
+            selection: Selection { header, path, host: from.host },
+            is_ambiguous: named.next().is_some(),
+        })
+    }
+}
+
+/// Takes `/t/{tenant_id}` off the path (ruling D16) and a trailing slash, so that neither needs routes of its own; a
+/// redirect would lose the body of a POST in some clients.
+fn rewrite(uri: &mut Uri) -> Option<String> {
+    let path = uri.path();
+    let (tenant, rest) = match path.strip_prefix("/t/") {
+        Some(after) => {
+            let (id, rest) = after.split_once('/').unwrap_or((after, ""));
+            (Some(id.replace("%5F", "_").replace("%5f", "_")), format!("/{rest}"))
+        }
+        None if path.len() > 1 && path.ends_with('/') => (None, path.to_owned()),
+        None => return None,
+    };
+    let trimmed = rest.trim_end_matches('/');
+    let path = if trimmed.is_empty() { "/" } else { trimmed };
+    let target = match uri.query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    };
+    let mut parts = std::mem::take(uri).into_parts();
+    parts.path_and_query = PathAndQuery::try_from(target).ok();
+    *uri = Uri::from_parts(parts).unwrap_or_default();
+    tenant
+}
+
+fn preflight(path: &str, allowed: bool) -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    cors::preflight(response.headers_mut(), path, allowed);
+    response
+}
+
+/// The router's own bare 404 and 405 get the envelope like every other error.
+fn unrouted(response: Response) -> Response {
+    let is_bare = response.extensions().get::<ApiError>().is_none() && !response.headers().contains_key(header::CONTENT_TYPE);
+    match response.status() {
+        StatusCode::NOT_FOUND if is_bare => ApiError::not_found().into_response(),
+        StatusCode::METHOD_NOT_ALLOWED if is_bare => {
+            let detail = "This method is not allowed here";
+            let mut error =
+                ApiError::new(ProblemKind::MethodNotAllowed, "METHOD_NOT_ALLOWED", detail).into_response();
+            if let Some(allow) = response.headers().get(header::ALLOW) {
+                error.headers_mut().insert(header::ALLOW, allow.clone());
+            }
+            error
+        }
+        _ => response,
+    }
+}
+
+/// What every answer carries, unless the handler said otherwise.
+fn finish(response: &mut http::Response<Body>, request_id: &str) {
+    let headers = response.headers_mut();
+    let defaults: [(HeaderName, &'static str); 4] = [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    ];
+    for (name, value) in defaults {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        headers.insert(REQUEST_ID, id);
+    }
+}
+
+fn log(info: &RequestInfo, method: &Method, path: &str, status: StatusCode) {
+    // Reads that went well are the bulk of all requests and of little interest.
+    if status.is_server_error() {
+        tracing::warn!(request_id = %info.id, %method, path, status = status.as_u16(), ip = %info.ip, "request");
+    } else if method.is_safe() && status.is_success() {
+        tracing::debug!(request_id = %info.id, %method, path, status = status.as_u16(), ip = %info.ip, "request");
+    } else {
+        tracing::info!(request_id = %info.id, %method, path, status = status.as_u16(), ip = %info.ip, "request");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rewritten(path: &str) -> (String, Option<String>) {
+        let mut uri: Uri = path.parse().unwrap_or_default();
+        let tenant = rewrite(&mut uri);
+        (uri.to_string(), tenant)
+    }
+
+    #[test]
+    fn the_tenant_prefix_is_an_alias_of_the_root() {
+        assert_eq!(rewritten("/t/org_a/api/sso/v1/me"), ("/api/sso/v1/me".into(), Some("org_a".into())));
+        assert_eq!(rewritten("/t/org_a"), ("/".into(), Some("org_a".into())));
+        assert_eq!(rewritten("/t/org_a/x/?q=1"), ("/x?q=1".into(), Some("org_a".into())));
+    }
+
+    #[test]
+    fn a_trailing_slash_is_tolerated() {
+        assert_eq!(rewritten("/api/sso/v1/me/"), ("/api/sso/v1/me".into(), None));
+        assert_eq!(rewritten("/"), ("/".into(), None));
+        assert_eq!(rewritten("/a?b=/"), ("/a?b=/".into(), None));
+    }
+}

@@ -1,0 +1,204 @@
+//! Problems as JSON (contract 1.7).
+//!
+//! A handler answers `Err(ApiError)`; the error travels in the response's extensions and the edge renders it, because
+//! only there the request id is known. Internal problems hide their text and are logged with that id.
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use kernel::problem::FieldError;
+use kernel::{Problem, ProblemKind, StorageError};
+use serde::Serialize;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+/// Every code the API answers with, its usual status and what it means. Generates `docs/errors.md`.
+pub const CODES: &[(&str, u16, &str)] = &[
+    ("ACCOUNT_INACTIVE", 403, "The secret was right, but the account may not sign in."),
+    ("CONFLICT", 409, "The object clashes with an existing one, or an equal request is still being worked on."),
+    ("GONE", 410, "Used up or expired."),
+    ("IDEMPOTENCY_KEY_REUSED", 409, "The Idempotency-Key was used for a different request."),
+    ("IDENTIFIER_EXISTS", 409, "Somebody has this identifier."),
+    ("INTERNAL_ERROR", 500, "A defect; the request id finds it in the log."),
+    ("INVALID_CREDENTIALS", 401, "Wrong identifier or secret; which of them is not told."),
+    ("INVALID_IDENTIFIER", 400, "Not an e-mail address, phone number or user name."),
+    ("METHOD_NOT_ALLOWED", 405, "The path exists, the method does not."),
+    ("METHOD_NOT_AVAILABLE", 400, "This way to sign in is not open here."),
+    ("NOT_AUTHENTICATED", 401, "No credential was presented."),
+    ("NOT_FOUND", 404, "No such thing here, or it is not yours to know of."),
+    ("ORIGIN_NOT_ALLOWED", 403, "A request that relies on cookies came from a page of another origin."),
+    ("PAYLOAD_TOO_LARGE", 413, "The body is larger than allowed."),
+    ("PERMISSION_DENIED", 403, "The credential is valid but may not do this."),
+    ("PRECONDITION_FAILED", 412, "The object was changed since it was read."),
+    ("RATE_LIMITED", 429, "Too many failed attempts; Retry-After tells when to try again."),
+    ("REFRESH_TOKEN_REUSED", 401, "The refresh token was left behind long ago; its session has been ended."),
+    ("REGISTRATION_DISABLED", 403, "People do not register themselves here."),
+    ("REQUEST_TIMEOUT", 408, "The body did not arrive in time."),
+    ("SERVICE_UNAVAILABLE", 503, "Overloaded or a dependency is away; Retry-After tells when to try again."),
+    ("TENANT_CONFLICT", 400, "Host, header and path name different tenants."),
+    ("TENANT_INACTIVE", 403, "The tenant is switched off."),
+    ("TENANT_NOT_FOUND", 400, "Host, header or path name no tenant. For `?domain=` and `?tenant_id=` of the key set 404."),
+    ("TOKEN_EXPIRED", 401, "The token's time is over."),
+    ("TOKEN_INVALID", 401, "Not a token of this tenant."),
+    ("TOKEN_REVOKED", 401, "The token's session has ended."),
+    ("TOKEN_TYPE_INVALID", 401, "This kind of token is not accepted here."),
+    ("UNSUPPORTED_MEDIA_TYPE", 415, "The body must be application/json."),
+    ("VALIDATION_ERROR", 400, "Malformed JSON, duplicate members, missing fields, wrong types or values; see `errors`."),
+    ("WEAK_PASSWORD", 400, "The password does not satisfy the tenant's policy; the detail says why."),
+];
+
+/// An error on its way to the client.
+#[derive(Debug, Clone)]
+pub struct ApiError {
+    kind: ProblemKind,
+    status: Option<StatusCode>,
+    code: &'static str,
+    detail: Cow<'static, str>,
+    fields: Vec<FieldError>,
+    /// Who caused an internal problem; for the log alone.
+    source: Option<String>,
+}
+
+impl ApiError {
+    /// An error made at the edge itself.
+    pub fn new(kind: ProblemKind, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { kind, status: None, code, detail: detail.into(), fields: Vec::new(), source: None }
+    }
+
+    /// A request that isn't valid.
+    pub fn invalid(fields: Vec<FieldError>, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { fields, ..Self::new(ProblemKind::Invalid, "VALIDATION_ERROR", detail) }
+    }
+
+    /// Nothing here.
+    pub fn not_found() -> Self {
+        Self::new(ProblemKind::NotFound, "NOT_FOUND", "Not found")
+    }
+
+    /// The same problem under another status, for the few places where the contract asks for it.
+    #[must_use]
+    pub fn with_status(mut self, status: StatusCode) -> Self {
+        self.status = Some(status);
+        self
+    }
+
+    /// Its status.
+    pub fn status(&self) -> StatusCode {
+        self.status.unwrap_or(match self.kind {
+            ProblemKind::Invalid => StatusCode::BAD_REQUEST,
+            ProblemKind::Unauthenticated => StatusCode::UNAUTHORIZED,
+            ProblemKind::Forbidden => StatusCode::FORBIDDEN,
+            ProblemKind::NotFound => StatusCode::NOT_FOUND,
+            ProblemKind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            ProblemKind::Conflict => StatusCode::CONFLICT,
+            ProblemKind::Gone => StatusCode::GONE,
+            ProblemKind::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+            ProblemKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            ProblemKind::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            ProblemKind::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
+            ProblemKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            ProblemKind::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        })
+    }
+
+    /// Renders the envelope. Called by the edge.
+    pub(crate) fn render(self, request_id: &str) -> Response {
+        let status = self.status();
+        if let Some(source) = &self.source {
+            tracing::error!(request_id, code = self.code, source, "request failed");
+        }
+        let view = ErrorView {
+            error: status.canonical_reason().unwrap_or("Error").to_owned(),
+            detail: self.detail.clone().into_owned(),
+            code: self.code.to_owned(),
+            error_code: self.code.to_ascii_lowercase(),
+            message: BTreeMap::from([("en", self.detail.into_owned())]),
+            errors: self.fields,
+            request_id: request_id.to_owned(),
+        };
+        let mut response = (status, axum::Json(view)).into_response();
+        let headers = response.headers_mut();
+        match self.kind {
+            ProblemKind::Unauthenticated => {
+                let challenge = if self.code == "NOT_AUTHENTICATED" {
+                    HeaderValue::from_static("Bearer realm=\"usso\"")
+                } else {
+                    HeaderValue::from_static("Bearer realm=\"usso\", error=\"invalid_token\"")
+                };
+                headers.insert(header::WWW_AUTHENTICATE, challenge);
+            }
+            ProblemKind::TooManyRequests { retry_after } | ProblemKind::Unavailable { retry_after } => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+impl<P: Problem> From<P> for ApiError {
+    fn from(problem: P) -> Self {
+        let kind = problem.kind();
+        let is_ours = matches!(kind, ProblemKind::Internal | ProblemKind::Unavailable { .. });
+        Self {
+            kind,
+            status: None,
+            code: problem.code(),
+            detail: problem.detail(),
+            fields: problem.fields(),
+            source: is_ours.then(|| problem.to_string()),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = self.status().into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// A storage error where no module's own error is in between.
+pub fn storage(error: &StorageError) -> ApiError {
+    let kind = crate::tenant::tenants::service::storage_kind(error);
+    let source = Some(error.to_string());
+    let detail = "The service is temporarily unavailable";
+    ApiError { source, ..ApiError::new(kind, "SERVICE_UNAVAILABLE", detail) }
+}
+
+/// The error envelope.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct ErrorView {
+    /// The status's reason phrase.
+    pub error: String,
+    /// One plain sentence.
+    pub detail: String,
+    /// A stable name, listed in `docs/errors.md`.
+    pub code: String,
+    /// The same in lower case.
+    pub error_code: String,
+    /// The sentence by language.
+    #[schema(value_type = Object)]
+    pub message: BTreeMap<&'static str, String>,
+    /// The fields to blame, for validation errors.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<Object>)]
+    pub errors: Vec<FieldError>,
+    /// The request's id.
+    pub request_id: String,
+}
+
+/// `docs/errors.md`.
+pub fn reference() -> String {
+    let mut text = String::from(
+        "# Errors\n\nGenerated by `usso errors`. Every error has this envelope, and codes are never renamed:\n\n```json\n\
+         {\"error\": \"Unauthorized\", \"detail\": \"Invalid token\", \"code\": \"TOKEN_INVALID\",\n \"error_code\": \"token_invalid\", \
+         \"message\": {\"en\": \"Invalid token\"}, \"request_id\": \"req_…\"}\n```\n\nValidation errors carry `errors`, a list of \
+         `{\"loc\", \"msg\", \"type\"}`. 401 carries `WWW-Authenticate`, 429 and 503 carry `Retry-After`.\n\n\
+         | code | status | meaning |\n|---|---|---|\n",
+    );
+    for (code, status, meaning) in CODES {
+        text.push_str(&format!("| `{code}` | {status} | {meaning} |\n"));
+    }
+    text
+}

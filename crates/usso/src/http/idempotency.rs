@@ -1,0 +1,134 @@
+//! `Idempotency-Key`: a creating request that is sent twice happens once (checklist API-04).
+//!
+//! The first request reserves the key, does its work and keeps its answer, sealed, for a day; a repeat with the same body
+//! gets that answer. A repeat while the first is under way, or with another body, is refused. A crash in between costs
+//! a minute's wait, never a second effect.
+
+use crate::http::{ApiError, Tenant};
+use crate::tenant::one_time::OneTime;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http_body_util::BodyExt;
+use kernel::{Change, ProblemKind, StorageError};
+use protocol::b64url;
+use serde::{Deserialize, Serialize};
+use std::future::Future;
+
+const KEY: &str = "idempotency-key";
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+const MAX_KEY: usize = 255;
+/// Seconds a reservation holds when its owner vanished.
+const RESERVED: i64 = 60;
+/// Seconds an answer is kept.
+const KEPT: i64 = 86_400;
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Answer {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
+/// Does the work once per key. Without the header it simply does the work.
+///
+/// # Errors
+/// `CONFLICT` while an equal request is under way, `IDEMPOTENCY_KEY_REUSED` for another body.
+pub async fn once<F>(
+    tenant: &Tenant,
+    headers: &HeaderMap,
+    (operation, body): (&str, &[u8]),
+    work: F,
+) -> Result<Response, ApiError>
+where
+    F: Future<Output = Result<Response, ApiError>>,
+{
+    let Some(key) = headers.get(KEY) else { return work.await };
+    let key = key.to_str().ok().filter(|k| (1..=MAX_KEY).contains(&k.len()));
+    let key = key.ok_or_else(|| ApiError::invalid(Vec::new(), "Idempotency-Key must have 1 to 255 characters"))?;
+    // The caller is part of the key, so that nobody is given somebody else's answer.
+    let caller = headers.get(header::AUTHORIZATION).map_or(&b""[..], HeaderValue::as_bytes);
+    let id = OneTime::id_for("idempotency", &[operation, key, &b64url::encode(protocol::sha256(caller))]);
+    let fingerprint = b64url::encode(protocol::sha256(body));
+    let records = tenant.scope.records::<OneTime>();
+    let reservation = OneTime {
+        id: id.clone(),
+        data: serde_json::json!({ "body": fingerprint }),
+        expires_at: tenant.scope.now().plus_seconds(RESERVED),
+    };
+    match records.insert(reservation, Vec::new()).await {
+        Ok(_) => {}
+        Err(StorageError::Exists) => return replay(tenant, &id, &fingerprint).await,
+        Err(e) => return Err(crate::http::error::storage(&e)),
+    }
+    let answer = work.await;
+    let response = match answer {
+        Ok(response) => response,
+        Err(error) => {
+            release(tenant, &id).await;
+            return Err(error);
+        }
+    };
+    keep(tenant, &id, response).await
+}
+
+async fn release(tenant: &Tenant, id: &str) {
+    let records = tenant.scope.records::<OneTime>();
+    if let Ok(Some(reservation)) = records.get(id).await {
+        // If this fails the reservation ends by itself within a minute.
+        drop(records.delete(&reservation, Vec::new()).await);
+    }
+}
+
+async fn keep(tenant: &Tenant, id: &str, response: Response) -> Result<Response, ApiError> {
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let text = |v: &HeaderValue| v.to_str().unwrap_or_default().to_owned();
+    let answer = Answer {
+        status: parts.status.as_u16(),
+        headers: parts.headers.iter().map(|(n, v)| (n.as_str().to_owned(), text(v))).collect(),
+        body: String::from_utf8_lossy(&body).into_owned(),
+    };
+    let plain = serde_json::to_vec(&answer).unwrap_or_default();
+    let sealed = tenant.scope.profile().seal.seal(id.as_bytes(), &plain).unwrap_or_default();
+    let kept = tenant
+        .scope
+        .records::<OneTime>()
+        .update::<StorageError>(id, |old| {
+            let mut next = old.record.clone();
+            if let Some(data) = next.data.as_object_mut() {
+                data.insert("answer".to_owned(), sealed.clone().into());
+            }
+            next.expires_at = tenant.scope.now().plus_seconds(KEPT);
+            Ok(Change::Put(next, Vec::new()))
+        })
+        .await;
+    if let Err(error) = kept {
+        tracing::warn!(%error, "an idempotent answer could not be kept");
+    }
+    Ok(Response::from_parts(parts, axum::body::Body::from(body)))
+}
+
+async fn replay(tenant: &Tenant, id: &str, fingerprint: &str) -> Result<Response, ApiError> {
+    let stored = tenant.scope.records::<OneTime>().get(id).await.map_err(|e| crate::http::error::storage(&e))?;
+    let busy = || ApiError::new(ProblemKind::Conflict, "CONFLICT", "An equal request is still being worked on");
+    let stored = stored.ok_or_else(busy)?;
+    if stored.data.get("body").and_then(|b| b.as_str()) != Some(fingerprint) {
+        let detail = "This Idempotency-Key was used for a different request";
+        return Err(ApiError::new(ProblemKind::Conflict, "IDEMPOTENCY_KEY_REUSED", detail));
+    }
+    let sealed = stored.data.get("answer").and_then(|a| a.as_str()).ok_or_else(busy)?;
+    let plain = tenant.scope.profile().seal.open(id.as_bytes(), sealed).map_err(|_| busy())?;
+    let answer: Answer = serde_json::from_slice(&plain).map_err(|_| busy())?;
+    let mut response = Bytes::from(answer.body).into_response();
+    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
+    let headers = response.headers_mut();
+    headers.clear();
+    for (name, value) in answer.headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            headers.append(name, value);
+        }
+    }
+    headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    Ok(response)
+}

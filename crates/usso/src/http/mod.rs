@@ -1,0 +1,29 @@
+//! The edge: everything between a socket and a handler.
+//!
+//! [`edge::Edge`] takes each request once: who sent it, which tenant it names, CORS, the router, and the common headers
+//! and error envelope on the way back. Extractors ([`tenant::Tenant`], [`caller::Caller`], [`json::Json`]) give handlers
+//! what they need in types.
+
+pub mod caller;
+pub mod client_ip;
+pub mod cookie;
+pub mod cors;
+pub mod csrf;
+pub mod docs;
+pub mod edge;
+pub mod error;
+pub mod health;
+pub mod idempotency;
+pub mod json;
+pub mod list;
+pub mod request_info;
+pub mod revision;
+pub mod state;
+pub mod tenant;
+
+pub use caller::{Caller, SystemAdmin};
+pub use error::{ApiError, ErrorView};
+pub use json::{Json, OptionalJson};
+pub use request_info::RequestInfo;
+pub use state::{AppState, HttpConfig};
+pub use tenant::Tenant;

@@ -1,0 +1,74 @@
+//! What every handler can reach.
+
+use crate::http::client_ip::TrustedProxies;
+use crate::identity::Identity;
+use crate::tenant::Registry;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+/// How the edge behaves.
+#[derive(Debug, Clone)]
+pub struct HttpConfig {
+    /// Largest request body in bytes.
+    pub body_limit: usize,
+    /// How long a body may take to arrive.
+    pub body_timeout: Duration,
+    /// Whose forwarded headers count.
+    pub trusted_proxies: TrustedProxies,
+    /// Development mode.
+    pub debug: bool,
+}
+
+/// The services of an instance.
+pub struct Services {
+    /// Opens tenants.
+    pub registry: Registry,
+    /// Users, sessions, tokens.
+    pub identity: Identity,
+    /// How the edge behaves.
+    pub http: HttpConfig,
+    /// The OpenAPI document, serialised.
+    pub openapi: std::sync::OnceLock<bytes::Bytes>,
+    /// The paths of `/auth`.
+    pub auth_paths: std::sync::OnceLock<Vec<String>>,
+    draining: AtomicBool,
+    request_prefix: u32,
+    requests: AtomicU64,
+}
+
+/// The services, shared by all handlers.
+pub type AppState = Arc<Services>;
+
+impl Services {
+    /// The services of an instance.
+    pub fn new(registry: Registry, identity: Identity, http: HttpConfig) -> Self {
+        let request_prefix = u32::from_be_bytes(registry.system().token::<4>());
+        Self {
+            registry,
+            identity,
+            http,
+            openapi: std::sync::OnceLock::new(),
+            auth_paths: std::sync::OnceLock::new(),
+            draining: AtomicBool::new(false),
+            request_prefix,
+            requests: AtomicU64::new(0),
+        }
+    }
+
+    /// A request id: unique in the installation, and cheap.
+    pub fn next_request_id(&self) -> String {
+        let count = self.requests.fetch_add(1, Ordering::Relaxed);
+        format!("req_{:08x}{count:08x}", self.request_prefix)
+    }
+
+    /// From now on the instance wants no new work.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the instance is shutting down.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::SeqCst)
+    }
+}

@@ -1,0 +1,74 @@
+//! The tenant of a request.
+
+use crate::http::request_info::SharedInfo;
+use crate::http::{ApiError, AppState};
+use crate::tenant::registry::Selected;
+use crate::tenant::issuer::Addressed;
+use crate::tenant::{ClientInfo, SelectionError, TenantScope};
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use std::sync::Arc;
+
+/// The tenant a request names, and how.
+#[derive(Debug, Clone)]
+pub struct Tenant {
+    /// The tenant.
+    pub scope: Arc<TenantScope>,
+    /// How it was named.
+    pub addressed: Addressed,
+    /// Facts about the request.
+    pub info: SharedInfo,
+}
+
+impl Tenant {
+    /// The issuer to write into tokens.
+    pub fn issuer(&self) -> String {
+        self.scope.profile().issuers.written(&self.addressed)
+    }
+
+    /// The other end, for audit events.
+    pub fn client(&self) -> ClientInfo {
+        self.info.client()
+    }
+
+    /// The path below which the tenant's cookies live.
+    pub fn cookie_path(&self) -> String {
+        match self.addressed {
+            Addressed::Path => format!("/t/{}", self.scope.id()),
+            _ => "/".to_owned(),
+        }
+    }
+}
+
+/// Chooses the tenant of a request.
+///
+/// # Errors
+/// See [`SelectionError`].
+pub async fn select(state: &AppState, info: &SharedInfo) -> Result<Tenant, SelectionError> {
+    if info.is_ambiguous {
+        return Err(SelectionError::Conflict);
+    }
+    let Selected { scope, addressed } = state.registry.select(&info.selection).await?;
+    Ok(Tenant { scope, addressed, info: info.clone() })
+}
+
+/// The facts the edge put into a request.
+///
+/// # Errors
+/// When a request didn't come through the edge: a defect of the wiring.
+pub fn info(parts: &Parts) -> Result<SharedInfo, ApiError> {
+    let missing = || ApiError::new(kernel::ProblemKind::Internal, "INTERNAL_ERROR", "Internal error");
+    parts.extensions.get::<SharedInfo>().cloned().ok_or_else(missing)
+}
+
+impl FromRequestParts<AppState> for Tenant {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        // CORS may have chosen it already.
+        if let Some(tenant) = parts.extensions.get::<Self>() {
+            return Ok(tenant.clone());
+        }
+        Ok(select(state, &info(parts)?).await?)
+    }
+}

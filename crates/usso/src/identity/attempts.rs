@@ -1,0 +1,110 @@
+//! The budget of failed sign-ins (ruling D40): per identifier and client, durable.
+//!
+//! A client is an address (an IPv6 /64), or a device that has signed in to this account before. A known device has
+//! its own budget, so a stranger's guessing never locks its owner out. Only failures count. The budget is read before
+//! the secret is checked and again after it matched, so a burst of parallel guesses gains nothing.
+
+use crate::tenant::TenantScope;
+use crate::tenant::one_time::OneTime;
+use kernel::{Change, Effect, StorageError, Timestamp};
+use serde_json::json;
+use std::net::IpAddr;
+
+/// One budget: an identifier as seen from one client.
+#[derive(Debug, Clone)]
+pub struct Lane {
+    id: String,
+}
+
+/// Who is trying.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Client {
+    /// An address nobody knows.
+    Address(IpAddr),
+    /// A device that has signed in to this account before.
+    Device(String),
+}
+
+impl Lane {
+    /// The budget of an identifier (its unique key) for a client.
+    pub fn of(identifier: &str, client: &Client) -> Self {
+        let client = match client {
+            Client::Device(id) => format!("device:{id}"),
+            Client::Address(IpAddr::V4(ip)) => format!("ip:{ip}"),
+            Client::Address(IpAddr::V6(ip)) => match ip.to_ipv4_mapped() {
+                Some(v4) => format!("ip:{v4}"),
+                None => format!("net:{:x?}", ip.segments().get(..4).unwrap_or_default()),
+            },
+        };
+        Self { id: OneTime::id_for("attempts", &[identifier, &client]) }
+    }
+}
+
+/// Seconds until the budget is fresh again, when it is used up.
+///
+/// # Errors
+/// When the database is away.
+pub async fn exhausted(tenant: &TenantScope, lane: &Lane) -> Result<Option<u64>, StorageError> {
+    let Some(budget) = tenant.records::<OneTime>().get(&lane.id).await? else { return Ok(None) };
+    let limit = u64::from(tenant.profile().settings.login_attempts_limit);
+    let is_spent = failures(&budget) >= limit;
+    Ok(is_spent.then(|| retry_after(budget.expires_at, tenant.now())))
+}
+
+/// Counts a failure, with the event that tells of it.
+///
+/// # Errors
+/// When the database is away.
+pub async fn record_failure(tenant: &TenantScope, lane: &Lane, event: Effect) -> Result<(), StorageError> {
+    let records = tenant.records::<OneTime>();
+    let window = tenant.profile().settings.login_attempts_window;
+    let first = OneTime {
+        id: lane.id.clone(),
+        data: json!({ "failures": 1 }),
+        expires_at: tenant.now().plus_seconds(window),
+    };
+    match records.insert(first, vec![event.clone()]).await {
+        Ok(_) => return Ok(()),
+        Err(StorageError::Exists) => {}
+        Err(e) => return Err(e),
+    }
+    let counted = records
+        .update::<StorageError>(&lane.id, |old| {
+            let data = json!({ "failures": failures(old) + 1 });
+            Ok(Change::Put(OneTime { data, ..old.record.clone() }, vec![event.clone()]))
+        })
+        .await?;
+    // The window ended between the two steps: a failure in a fresh window is one failure less to count.
+    drop(counted);
+    Ok(())
+}
+
+fn failures(budget: &OneTime) -> u64 {
+    budget.data.get("failures").and_then(serde_json::Value::as_u64).unwrap_or(0)
+}
+
+fn retry_after(end: Timestamp, now: Timestamp) -> u64 {
+    u64::try_from(end.seconds_since(now) + 1).unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lane(ip: &str) -> String {
+        Lane::of("email:a@b.c", &Client::Address(ip.parse().unwrap())).id
+    }
+
+    #[test]
+    fn an_ipv6_client_is_its_network() {
+        assert_eq!(lane("2001:db8:1:2::1"), lane("2001:db8:1:2:ffff::9"));
+        assert_ne!(lane("2001:db8:1:2::1"), lane("2001:db8:1:3::1"));
+        assert_eq!(lane("::ffff:10.0.0.1"), lane("10.0.0.1"));
+        assert_ne!(lane("10.0.0.2"), lane("10.0.0.1"));
+    }
+
+    #[test]
+    fn a_lane_id_holds_no_address() {
+        assert!(!lane("10.0.0.1").contains("10.0.0.1") && !lane("10.0.0.1").contains("a@b.c"));
+    }
+}

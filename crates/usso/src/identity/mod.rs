@@ -1,0 +1,119 @@
+//! The identity layer: users, their credentials, sign-in, sessions and tokens.
+//!
+//! [`Identity`] is what its services share in one process: the hashing pool and the caches of live sessions and
+//! users. A cache entry is invalidated by the service that changes the record, after the write and before the
+//! answer, so a revocation holds from the next request on.
+
+pub mod attempts;
+pub mod credentials;
+pub mod devices;
+pub mod identifiers;
+pub mod onboarding;
+pub mod sessions;
+pub mod sign_in;
+pub mod tokens;
+pub mod users;
+
+use crate::tenant::TenantScope;
+use kernel::cache::Cache;
+use kernel::{SessionId, Stored, StorageError, TenantId, UserId};
+use sessions::model::Session;
+use std::sync::Arc;
+use users::model::User;
+
+/// How many live sessions, and how many users, are kept in memory.
+const CACHED: usize = 50_000;
+
+/// What the services of this layer share.
+pub struct Identity {
+    hasher: credentials::Hasher,
+    users: Cache<(TenantId, UserId), Arc<Stored<User>>>,
+    sessions: Cache<(TenantId, SessionId), Arc<Stored<Session>>>,
+}
+
+impl Identity {
+    /// The layer with its hashing pool.
+    pub fn new(hasher: credentials::Hasher) -> Self {
+        Self { hasher, users: Cache::new(CACHED), sessions: Cache::new(CACHED) }
+    }
+
+    /// The hashing pool.
+    pub fn hasher(&self) -> &credentials::Hasher {
+        &self.hasher
+    }
+
+    /// A user, from memory if possible.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn user(&self, tenant: &TenantScope, id: &UserId) -> Result<Option<Arc<Stored<User>>>, StorageError> {
+        let key = (tenant.id().clone(), id.clone());
+        if let Some(user) = self.users.get(&key) {
+            return Ok(Some(user));
+        }
+        let stamp = self.users.stamp(&key);
+        let Some(user) = tenant.records::<User>().get(id.as_str()).await?.map(Arc::new) else { return Ok(None) };
+        self.users.insert(key, user.clone(), stamp);
+        Ok(Some(user))
+    }
+
+    /// A session, from memory if possible. Its generation may be behind; whoever depends on it compares and swaps.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn session(
+        &self,
+        tenant: &TenantScope,
+        id: &SessionId,
+    ) -> Result<Option<Arc<Stored<Session>>>, StorageError> {
+        let key = (tenant.id().clone(), id.clone());
+        if let Some(session) = self.sessions.get(&key) {
+            return Ok(Some(session).filter(|s| tenant.now() < s.expires_at));
+        }
+        self.session_from_store(tenant, id).await
+    }
+
+    /// A session as it is stored now.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn session_from_store(
+        &self,
+        tenant: &TenantScope,
+        id: &SessionId,
+    ) -> Result<Option<Arc<Stored<Session>>>, StorageError> {
+        let key = (tenant.id().clone(), id.clone());
+        let stamp = self.sessions.stamp(&key);
+        let found = tenant.records::<Session>().get(id.as_str()).await?.map(Arc::new);
+        if let Some(session) = &found {
+            self.sessions.insert(key, session.clone(), stamp);
+        }
+        Ok(found)
+    }
+
+    /// Keeps a session this process has just advanced, unless it was revoked meanwhile.
+    pub(crate) fn keep_session(&self, tenant: &TenantScope, session: Stored<Session>, stamp: kernel::cache::Stamp) {
+        self.sessions.insert((tenant.id().clone(), session.id.clone()), Arc::new(session), stamp);
+    }
+
+    /// To be taken before a session is read and advanced.
+    pub(crate) fn session_stamp(&self, tenant: &TenantScope, id: &SessionId) -> kernel::cache::Stamp {
+        self.sessions.stamp(&(tenant.id().clone(), id.clone()))
+    }
+
+    /// Forgets a session that was revoked.
+    pub fn forget_session(&self, tenant: &TenantScope, id: &SessionId) {
+        self.sessions.invalidate(&(tenant.id().clone(), id.clone()));
+    }
+
+    /// Forgets a user that was changed.
+    pub fn forget_user(&self, tenant: &TenantScope, id: &UserId) {
+        self.users.invalidate(&(tenant.id().clone(), id.clone()));
+    }
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Identity").finish_non_exhaustive()
+    }
+}

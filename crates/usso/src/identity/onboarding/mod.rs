@@ -1,0 +1,199 @@
+//! Onboarding: a new tenant with its first administrator (ruling D22).
+//!
+//! An administrator without a password gets an invitation: a link, told once, good for seven days, with which they
+//! choose one. It is kept as a digest.
+
+pub mod routes;
+
+use crate::access_control::permission::ADMIN_ROLE;
+use crate::identity::Identity;
+use crate::identity::identifiers::{Identifier, IdentifierError, NormaliseOptions};
+use crate::identity::users::service::{self as users, NewUser, UserError};
+use crate::tenant::one_time::OneTime;
+use crate::tenant::registry::Registry;
+use crate::tenant::settings::Config;
+use crate::tenant::tenants::schema::{CreateTenant, CreateTenantAdmin};
+use crate::tenant::tenants::service::{self as tenants, Authority, TenantError};
+use crate::tenant::{Actor, ClientInfo, TenantScope};
+use kernel::problem::FieldError;
+use kernel::{Problem, ProblemKind, Stored, StorageError};
+use protocol::b64url;
+use secrecy::SecretString;
+use serde_json::json;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// Seconds an invitation is good for.
+const INVITATION_LIFETIME: i64 = 7 * 86_400;
+
+/// A tenant that was just created.
+#[derive(Debug)]
+pub struct Created {
+    /// The tenant.
+    pub tenant: Arc<TenantScope>,
+    /// Where its first administrator chooses a password.
+    pub invitation_url: Option<String>,
+}
+
+/// Why a tenant can't be onboarded, or an invitation not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OnboardingError {
+    /// The tenant can't be created.
+    #[error(transparent)]
+    Tenant(#[from] TenantError),
+    /// The administrator's identifier can't be one.
+    #[error(transparent)]
+    Identifier(#[from] IdentifierError),
+    /// The administrator can't be created.
+    #[error(transparent)]
+    User(#[from] UserError),
+    /// The invitation is unknown, used or too old.
+    #[error("the invitation is not valid")]
+    InvitationInvalid,
+    /// The database refused.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl Problem for OnboardingError {
+    fn kind(&self) -> ProblemKind {
+        match self {
+            Self::Tenant(e) => e.kind(),
+            Self::Identifier(_) => ProblemKind::Invalid,
+            Self::User(e) => e.kind(),
+            Self::InvitationInvalid => ProblemKind::Gone,
+            Self::Storage(e) => tenants::storage_kind(e),
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Tenant(e) => e.code(),
+            Self::Identifier(_) => "INVALID_IDENTIFIER",
+            Self::User(e) => e.code(),
+            Self::InvitationInvalid => "GONE",
+            Self::Storage(_) => "SERVICE_UNAVAILABLE",
+        }
+    }
+
+    fn detail(&self) -> Cow<'static, str> {
+        match self {
+            Self::Tenant(e) => e.detail(),
+            Self::Identifier(e) => e.to_string().into(),
+            Self::User(e) => e.detail(),
+            Self::InvitationInvalid => "This invitation was used or has expired".into(),
+            Self::Storage(_) => "The service is temporarily unavailable".into(),
+        }
+    }
+
+    fn fields(&self) -> Vec<FieldError> {
+        match self {
+            Self::Tenant(e) => e.fields(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Creates a tenant and its first administrator. What can be refused is checked before anything is written.
+///
+/// # Errors
+/// See [`OnboardingError`].
+pub async fn create_tenant(
+    registry: &Registry,
+    identity: &Identity,
+    mut request: CreateTenant,
+    authority: Authority<'_>,
+) -> Result<Created, OnboardingError> {
+    let admin = request.admin.take();
+    if let Some(admin) = &admin {
+        let identifier = parse(&admin.identifier)?;
+        let mut config = Config::default();
+        config.apply(&request.config).map_err(TenantError::Invalid)?;
+        if let Some(password) = &admin.password {
+            let words = vec![identifier.value().to_owned(), request.name.clone()];
+            users::check_against(&config.settings(), password, words).await?;
+        }
+    }
+    let tenant = tenants::create(registry, request, authority).await?;
+    let invitation_url = match admin {
+        None => None,
+        Some(admin) => add_administrator(identity, &tenant, admin, authority).await?,
+    };
+    Ok(Created { tenant, invitation_url })
+}
+
+fn parse(identifier: &str) -> Result<Identifier, IdentifierError> {
+    Identifier::parse(None, identifier, &NormaliseOptions { default_country_code: None, allow_reserved: true })
+}
+
+async fn add_administrator(
+    identity: &Identity,
+    tenant: &TenantScope,
+    admin: CreateTenantAdmin,
+    authority: Authority<'_>,
+) -> Result<Option<String>, OnboardingError> {
+    let identifier = parse(&admin.identifier)?;
+    match admin.password {
+        Some(password) => {
+            let new = administrator(identifier, admin.name, password);
+            users::create(identity, tenant, new, authority.actor.clone(), authority.client).await?;
+            Ok(None)
+        }
+        None => {
+            let token = b64url::encode(tenant.token::<32>());
+            let invitation = OneTime {
+                id: invitation_id(&token),
+                data: json!({ "identifier": identifier.value(), "name": admin.name }),
+                expires_at: tenant.now().plus_seconds(INVITATION_LIFETIME),
+            };
+            tenant.records::<OneTime>().insert(invitation, Vec::new()).await?;
+            let issuer = tenant.profile().issuers.written(&crate::tenant::issuer::Addressed::Header);
+            Ok(Some(format!("{issuer}/api/sso/v1/auth/invitation?token={token}")))
+        }
+    }
+}
+
+fn administrator(identifier: Identifier, name: Option<String>, password: SecretString) -> NewUser {
+    NewUser { identifier, name, password, roles: vec![ADMIN_ROLE.to_owned()], scopes: Vec::new() }
+}
+
+fn invitation_id(token: &str) -> String {
+    OneTime::id_for("invitation", &[token])
+}
+
+/// Who an invitation is for.
+///
+/// # Errors
+/// [`OnboardingError::InvitationInvalid`].
+pub async fn invitation(tenant: &TenantScope, token: &str) -> Result<Stored<OneTime>, OnboardingError> {
+    let found = tenant.records::<OneTime>().get(&invitation_id(token)).await?;
+    found.ok_or(OnboardingError::InvitationInvalid)
+}
+
+/// Uses an invitation: makes the administrator with the chosen password. The identifier's uniqueness makes parallel
+/// uses one; the invitation goes once the account is there.
+///
+/// # Errors
+/// [`OnboardingError::InvitationInvalid`], and whatever creating a user can answer.
+pub async fn accept(
+    identity: &Identity,
+    tenant: &TenantScope,
+    token: &str,
+    password: SecretString,
+    client: &ClientInfo,
+) -> Result<Identifier, OnboardingError> {
+    let invitation = invitation(tenant, token).await?;
+    let text = |name: &str| invitation.data.get(name).and_then(|v| v.as_str()).map(str::to_owned);
+    let identifier = parse(&text("identifier").unwrap_or_default())?;
+    let new = administrator(identifier.clone(), text("name"), password);
+    let is_new = match users::create(identity, tenant, new, Actor::Anonymous, client).await {
+        Ok(_) => true,
+        Err(UserError::IdentifierExists) => false,
+        Err(e) => return Err(e.into()),
+    };
+    match tenant.records::<OneTime>().delete(&invitation, Vec::new()).await {
+        Ok(()) | Err(StorageError::Conflict) => {}
+        Err(e) => return Err(e.into()),
+    }
+    if is_new { Ok(identifier) } else { Err(OnboardingError::InvitationInvalid) }
+}

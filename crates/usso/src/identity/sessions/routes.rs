@@ -1,0 +1,144 @@
+//! `/sessions`.
+
+use super::model::Session;
+use super::schema::{SessionView, UpdateSession};
+use super::service::{self, SessionError, is_live};
+use crate::access_control::permission::{Permission, Resource};
+use crate::http::error::{ErrorView, storage};
+use crate::http::list::{ListParams, ListView, Params, answer, flag};
+use crate::http::revision::{IfMatch, Tagged};
+use crate::http::{ApiError, AppState, Caller, Json};
+use crate::tenant::settings::merge;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use kernel::{Change, Record, Stored, TagMatch, UserId};
+use serde::Deserialize;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+const READ: Permission = Permission::new("read", Resource::Sessions);
+const UPDATE: Permission = Permission::new("update", Resource::Sessions);
+const DELETE: Permission = Permission::new("delete", Resource::Sessions);
+
+/// The routes.
+pub fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(get, update, delete))
+}
+
+/// Which sessions to list.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct SessionFilter {
+    /// Of this user; everybody's by default, for those who may read them.
+    user_id: Option<String>,
+    /// Ended or not.
+    #[param(value_type = Option<bool>)]
+    is_active: Option<String>,
+}
+
+/// Whose sessions the caller may touch: only their own, or (none) everybody's.
+fn reach(caller: &Caller, permission: Permission) -> Option<&UserId> {
+    if caller.may(permission, &[("tenant_id", caller.tenant.scope.id().as_str())]) { None } else { Some(&caller.user.id) }
+}
+
+async fn view(state: &AppState, caller: &Caller, session: &Stored<Session>) -> SessionView {
+    let scope = &caller.tenant.scope;
+    let owner = state.identity.user(scope, &session.user_id).await.ok().flatten();
+    let lives = owner.is_some_and(|user| is_live(scope, session, &user));
+    SessionView::of(scope.id().as_str(), session, caller.session.id.as_str(), lives)
+}
+
+/// The caller's sessions; all of them, for those who may read sessions
+#[utoipa::path(get, path = "/sessions", tag = "Sessions", operation_id = "list_sessions",
+    params(ListParams, SessionFilter), security(("bearer" = [])),
+    responses((status = 200, body = ListView<SessionView>), (status = 400, body = ErrorView),
+        (status = 401, body = ErrorView)))]
+pub async fn list(
+    State(state): State<AppState>,
+    caller: Caller,
+    Params(params): Params<ListParams>,
+    Params(filter): Params<SessionFilter>,
+) -> Result<Response, ApiError> {
+    let own = reach(&caller, READ).map(|id| id.as_str().to_owned());
+    let mut tags = Vec::new();
+    if let Some(user) = own.or(filter.user_id) {
+        tags.push(TagMatch::Is(format!("user:{user}")));
+    }
+    if let Some(active) = flag("is_active", filter.is_active.as_deref())? {
+        tags.push(TagMatch::Is(format!("active:{active}")));
+    }
+    let query = params.query(Session::KIND, &["created_at"])?.with_all(tags);
+    let page = caller.tenant.scope.records::<Session>().page(query.clone()).await.map_err(|e| storage(&e))?;
+    let mut views = Vec::with_capacity(page.items.len());
+    for session in &page.items {
+        views.push(view(&state, &caller, session).await);
+    }
+    let mut views = views.into_iter();
+    answer(&query, &page, |_| views.next())
+}
+
+/// A session
+#[utoipa::path(get, path = "/sessions/{session_id}", tag = "Sessions", operation_id = "get_session",
+    params(("session_id" = String, Path)), security(("bearer" = [])),
+    responses((status = 200, body = SessionView), (status = 401, body = ErrorView), (status = 404, body = ErrorView)))]
+pub async fn get(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Tagged<SessionView>, ApiError> {
+    let session = service::get(&caller.tenant.scope, &id, reach(&caller, READ)).await?;
+    Ok(Tagged(session.revision, view(&state, &caller, &session).await))
+}
+
+/// Change what is kept with a session
+#[utoipa::path(patch, path = "/sessions/{session_id}", tag = "Sessions", operation_id = "update_session",
+    params(("session_id" = String, Path), ("If-Match" = Option<String>, Header)), request_body = UpdateSession,
+    security(("bearer" = [])),
+    responses((status = 200, body = SessionView), (status = 400, body = ErrorView), (status = 401, body = ErrorView),
+        (status = 404, body = ErrorView), (status = 412, body = ErrorView)))]
+pub async fn update(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+    if_match: IfMatch,
+    Json(request): Json<UpdateSession>,
+) -> Result<Tagged<SessionView>, ApiError> {
+    let scope = &caller.tenant.scope;
+    let found = service::get(scope, &id, reach(&caller, UPDATE)).await?;
+    let size = serde_json::to_string(&request.meta_data).map_or(0, |text| text.len());
+    if size > 4_096 {
+        return Err(ApiError::invalid(Vec::new(), "meta_data: at most 4096 bytes"));
+    }
+    let updated = service::update(&state.identity, scope, &found.id, |old| {
+        if if_match.is_stale(old.revision) {
+            return Err(SessionError::Stale);
+        }
+        let mut next = old.record.clone();
+        merge(&mut next.meta_data, request.meta_data.clone());
+        Ok(Change::Put(next, vec![service::updated_event(scope, &caller.actor(), &found, &caller.tenant.client())]))
+    })
+    .await?;
+    Ok(Tagged(updated.revision, view(&state, &caller, &updated).await))
+}
+
+/// End a session
+#[utoipa::path(delete, path = "/sessions/{session_id}", tag = "Sessions", operation_id = "delete_session",
+    params(("session_id" = String, Path), ("If-Match" = Option<String>, Header)), security(("bearer" = [])),
+    responses((status = 200, body = SessionView), (status = 401, body = ErrorView), (status = 404, body = ErrorView),
+        (status = 412, body = ErrorView)))]
+pub async fn delete(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+    if_match: IfMatch,
+) -> Result<Tagged<SessionView>, ApiError> {
+    let scope = &caller.tenant.scope;
+    let session = service::get(scope, &id, reach(&caller, DELETE)).await?;
+    if if_match.is_stale(session.revision) {
+        return Err(SessionError::Stale.into());
+    }
+    let event = ("session.revoked", caller.actor());
+    let ended = service::end(&state.identity, scope, &session.id, event, &caller.tenant.client()).await?;
+    let ended = ended.ok_or(SessionError::NotFound)?;
+    Ok(Tagged(ended.revision, view(&state, &caller, &ended).await))
+}

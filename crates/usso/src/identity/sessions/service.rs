@@ -1,0 +1,304 @@
+//! Opening, refreshing and ending sessions.
+
+use crate::identity::Identity;
+use crate::identity::sessions::model::{Presented, Session};
+use crate::identity::tokens::{self, TokenPair};
+use crate::identity::users::model::User;
+use crate::tenant::audit::Event;
+use crate::tenant::keys::keyring::KeyRingError;
+use crate::tenant::verify::{Claims, TokenError, TokenType, verify};
+use crate::tenant::{Actor, ClientInfo, TenantScope};
+use kernel::{Change, Problem, ProblemKind, SessionId, Stored, StorageError, UserId};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// How often a refresh is retried after losing against a parallel one.
+const REFRESH_ATTEMPTS: u32 = 16;
+
+/// Why a session can't be opened, refreshed or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The token isn't accepted.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// A refresh token that was left behind long ago came back: the session is ended.
+    #[error("a refresh token was used again")]
+    Reused,
+    /// There is no such session here.
+    #[error("no such session")]
+    NotFound,
+    /// `If-Match` named another revision.
+    #[error("the session was changed meanwhile")]
+    Stale,
+    /// Signing failed.
+    #[error(transparent)]
+    Sign(#[from] KeyRingError),
+    /// The database refused.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl Problem for SessionError {
+    fn kind(&self) -> ProblemKind {
+        match self {
+            Self::Token(e) => e.kind(),
+            Self::Reused => ProblemKind::Unauthenticated,
+            Self::NotFound => ProblemKind::NotFound,
+            Self::Stale => ProblemKind::PreconditionFailed,
+            Self::Sign(_) => ProblemKind::Internal,
+            Self::Storage(e) => crate::tenant::tenants::service::storage_kind(e),
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Token(e) => e.code(),
+            Self::Reused => "REFRESH_TOKEN_REUSED",
+            Self::NotFound => "NOT_FOUND",
+            Self::Stale => "PRECONDITION_FAILED",
+            Self::Sign(_) => "INTERNAL_ERROR",
+            Self::Storage(_) => "SERVICE_UNAVAILABLE",
+        }
+    }
+
+    fn detail(&self) -> Cow<'static, str> {
+        match self {
+            Self::Token(e) => e.detail(),
+            Self::Reused => "This refresh token was used before; the session has been ended".into(),
+            Self::NotFound => "Not found".into(),
+            Self::Stale => "The object was changed since it was read".into(),
+            Self::Sign(_) => "Internal error".into(),
+            Self::Storage(_) => "The service is temporarily unavailable".into(),
+        }
+    }
+}
+
+/// What a new session is made of.
+#[derive(Debug, Clone)]
+pub struct NewSession {
+    /// How the user proved who they are.
+    pub amr: Vec<String>,
+    /// The audience of its access tokens.
+    pub aud: Option<String>,
+    /// Whether refreshing advances the generation.
+    pub is_rotating: bool,
+}
+
+/// A signed-in user.
+#[derive(Debug, Clone)]
+pub struct SignedIn {
+    /// Who.
+    pub user: Arc<Stored<User>>,
+    /// The tokens.
+    pub tokens: TokenPair,
+}
+
+/// Opens a session for a user who has proven who they are.
+///
+/// # Errors
+/// When the database is away or signing fails.
+pub async fn open(
+    tenant: &TenantScope,
+    issuer: &str,
+    user: Stored<User>,
+    new: NewSession,
+    client: &ClientInfo,
+) -> Result<SignedIn, SessionError> {
+    let now = tenant.now();
+    let profile = tenant.profile();
+    let acr = if new.amr.len() > 1 { "usso:acr:2" } else { "usso:acr:1" };
+    let session = Session {
+        id: SessionId::generate(now, tenant.random()),
+        user_id: user.id.clone(),
+        workspace_id: None,
+        generation: 0,
+        is_rotating: new.is_rotating && profile.settings.refresh_token_rotation,
+        used_at: now,
+        authenticated_at: now,
+        expires_at: now.plus_seconds(profile.settings.refresh_timeout),
+        revoked_at: None,
+        user_epoch: user.session_epoch,
+        tenant_epoch: profile.tenant.session_epoch,
+        amr: new.amr,
+        acr: acr.to_owned(),
+        aud: new.aud.or_else(|| profile.settings.audience.clone()),
+        user_agent: client.user_agent.clone(),
+        ip: client.ip.to_string(),
+        session_type: "regular_login".to_owned(),
+        meta_data: serde_json::Map::new(),
+    };
+    let tokens = tokens::mint(tenant, issuer, &session, &user)?;
+    let event = Event::new("session.opened", Actor::User(user.id.as_str().to_owned()), session.id.as_str(), client)
+        .with("user_id", user.id.as_str())
+        .with("amr", session.amr.clone())
+        .effect(tenant);
+    tenant.records::<Session>().insert(session, vec![event]).await?;
+    Ok(SignedIn { user: Arc::new(user), tokens })
+}
+
+/// The live session and user of a verified token.
+///
+/// # Errors
+/// [`TokenError::Revoked`] when either has ended.
+pub async fn live(
+    identity: &Identity,
+    tenant: &TenantScope,
+    claims: &Claims,
+) -> Result<(Arc<Stored<Session>>, Arc<Stored<User>>), SessionError> {
+    let id = session_id(claims)?;
+    let session = identity.session(tenant, &id).await?.ok_or(TokenError::Revoked)?;
+    let user = live_user(identity, tenant, &session, claims).await?;
+    Ok((session, user))
+}
+
+fn session_id(claims: &Claims) -> Result<SessionId, TokenError> {
+    claims.session_id.as_deref().and_then(|id| SessionId::parse(id).ok()).ok_or(TokenError::Invalid)
+}
+
+async fn live_user(
+    identity: &Identity,
+    tenant: &TenantScope,
+    session: &Session,
+    claims: &Claims,
+) -> Result<Arc<Stored<User>>, SessionError> {
+    if session.user_id.as_str() != claims.sub {
+        return Err(TokenError::Invalid.into());
+    }
+    let user = identity.user(tenant, &session.user_id).await?.ok_or(TokenError::Revoked)?;
+    if is_live(tenant, session, &user) { Ok(user) } else { Err(TokenError::Revoked.into()) }
+}
+
+/// Whether a session of this user lives.
+pub fn is_live(tenant: &TenantScope, session: &Session, user: &User) -> bool {
+    let profile = tenant.profile();
+    let idle_limit = profile.settings.session_inactivity_timeout;
+    user.may_sign_in()
+        && session.is_live(user.session_epoch, profile.tenant.session_epoch, idle_limit, tenant.now())
+}
+
+/// Refreshes a session: one compare-and-swap of its generation (ruling D2).
+///
+/// # Errors
+/// [`TokenError`] when the token isn't a live refresh token of this tenant; [`SessionError::Reused`] when it was left
+/// behind long ago, in which case the session is ended.
+pub async fn refresh(
+    identity: &Identity,
+    tenant: &TenantScope,
+    issuer: &str,
+    token: &str,
+    client: &ClientInfo,
+) -> Result<SignedIn, SessionError> {
+    let claims = verify(tenant, token)?;
+    let (TokenType::Refresh, Some(generation)) = (claims.token_type, claims.g) else {
+        return Err(TokenError::WrongType.into());
+    };
+    let id = session_id(&claims)?;
+    let mut current = identity.session(tenant, &id).await?;
+    let mut is_fresh = false;
+    for _ in 0..REFRESH_ATTEMPTS {
+        let stamp = identity.session_stamp(tenant, &id);
+        let session = current.ok_or(TokenError::Revoked)?;
+        let user = live_user(identity, tenant, &session, &claims).await?;
+        match session.present(generation, tenant.now()) {
+            Presented::Advance(next) => {
+                let tokens = tokens::mint(tenant, issuer, &next, &user)?;
+                match tenant.records::<Session>().replace(&session, *next, Vec::new()).await {
+                    Ok(stored) => {
+                        identity.keep_session(tenant, stored, stamp);
+                        return Ok(SignedIn { user, tokens });
+                    }
+                    Err(StorageError::Conflict) => {}
+                    Err(e) => return Err(e.into()),
+                }
+            }
+            // What memory says of the past may itself be past: only the store convicts or repeats.
+            _ if !is_fresh => {}
+            Presented::Repeat => {
+                let tokens = tokens::mint(tenant, issuer, &session, &user)?;
+                return Ok(SignedIn { user, tokens });
+            }
+            Presented::Reused => {
+                let reason = ("session.refresh_token_reused", Actor::Anonymous);
+                end(identity, tenant, &id, reason, client).await?;
+                return Err(SessionError::Reused);
+            }
+            Presented::Unknown => return Err(TokenError::Invalid.into()),
+        }
+        current = identity.session_from_store(tenant, &id).await?;
+        is_fresh = true;
+    }
+    Err(StorageError::Contended.into())
+}
+
+/// Ends a session with an event of this name. Ending it twice is no error and no second event.
+///
+/// # Errors
+/// When the database is away.
+pub async fn end(
+    identity: &Identity,
+    tenant: &TenantScope,
+    id: &SessionId,
+    (event, actor): (&'static str, Actor),
+    client: &ClientInfo,
+) -> Result<Option<Stored<Session>>, SessionError> {
+    let ended = tenant
+        .records::<Session>()
+        .update::<SessionError>(id.as_str(), |old| {
+            if old.revoked_at.is_some() {
+                return Ok(Change::Keep);
+            }
+            let effect = Event::new(event, actor.clone(), id.as_str(), client)
+                .with("user_id", old.user_id.as_str())
+                .effect(tenant);
+            Ok(Change::Put(old.revoked(tenant.now()), vec![effect]))
+        })
+        .await;
+    identity.forget_session(tenant, id);
+    ended
+}
+
+/// Ends the session a caller presents any token of: access or refresh, in any generation, even an expired one is
+/// no error. `None`: the token names no session of this tenant.
+///
+/// # Errors
+/// When the database is away.
+pub async fn log_out(
+    identity: &Identity,
+    tenant: &TenantScope,
+    claims: &Claims,
+    client: &ClientInfo,
+) -> Result<Option<Stored<Session>>, SessionError> {
+    let Ok(id) = session_id(claims) else { return Ok(None) };
+    let actor = Actor::User(claims.sub.clone());
+    end(identity, tenant, &id, ("session.logged_out", actor), client).await
+}
+
+/// A session of the given owner, or of anybody when `owner` is none.
+///
+/// # Errors
+/// [`SessionError::NotFound`], also for somebody else's.
+pub async fn get(tenant: &TenantScope, id: &str, owner: Option<&UserId>) -> Result<Stored<Session>, SessionError> {
+    let id = SessionId::parse(id).map_err(|_| SessionError::NotFound)?;
+    let session = tenant.records::<Session>().get(id.as_str()).await?.ok_or(SessionError::NotFound)?;
+    if owner.is_none_or(|owner| session.user_id == *owner) { Ok(session) } else { Err(SessionError::NotFound) }
+}
+
+/// Changes a session by a pure function and keeps memory honest.
+///
+/// # Errors
+/// The function's, and [`SessionError::NotFound`].
+pub async fn update(
+    identity: &Identity,
+    tenant: &TenantScope,
+    id: &SessionId,
+    change: impl FnMut(&Stored<Session>) -> Result<Change<Session>, SessionError>,
+) -> Result<Stored<Session>, SessionError> {
+    let updated = tenant.records::<Session>().update(id.as_str(), change).await;
+    identity.forget_session(tenant, id);
+    updated?.ok_or(SessionError::NotFound)
+}
+
+/// The event of a changed session.
+pub fn updated_event(tenant: &TenantScope, actor: &Actor, session: &Session, client: &ClientInfo) -> kernel::Effect {
+    Event::new("session.updated", actor.clone(), session.id.as_str(), client).effect(tenant)
+}

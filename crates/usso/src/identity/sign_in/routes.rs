@@ -1,0 +1,270 @@
+//! `/auth/…` and `/me`.
+
+use super::schema::{
+    Login, LoginView, Logout, MeView, MessageView, PendingView, Refresh, RefreshView, VerifiedView, VerifyToken,
+};
+use super::{Context, Input, Register, Step, advance};
+use crate::http::error::ErrorView;
+use crate::http::{ApiError, AppState, Caller, Json, OptionalJson, Tenant, caller, cookie, csrf, idempotency, json};
+use crate::identity::devices::Device;
+use crate::identity::identifiers::IdentifierKind;
+use crate::identity::sessions::service;
+use crate::identity::users::schema::UserView;
+use crate::tenant::verify::{Claims, TokenError, TokenType, verify};
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, Method, StatusCode, header};
+use kernel::problem::FieldError;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The routes.
+pub fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(index))
+        .routes(routes!(login))
+        .routes(routes!(register))
+        .routes(routes!(refresh, refresh_by_cookie))
+        .routes(routes!(logout, logout_by_link))
+        .routes(routes!(verify_token))
+        .routes(routes!(me))
+}
+
+/// The paths below `/auth`
+#[utoipa::path(get, path = "/auth", tag = "Authentication", operation_id = "auth_index",
+    responses((status = 200, body = Vec<String>)))]
+pub async fn index(State(state): State<AppState>) -> Json<Vec<String>> {
+    Json(state.auth_paths.get().cloned().unwrap_or_default())
+}
+
+/// Sign in
+#[utoipa::path(post, path = "/auth/login", tag = "Authentication", operation_id = "login", request_body = Login,
+    responses((status = 200, description = "Signed in, or what is needed next", body = LoginView),
+        (status = 400, body = ErrorView), (status = 401, body = ErrorView), (status = 403, body = ErrorView),
+        (status = 429, body = ErrorView), (status = 503, body = ErrorView)))]
+pub async fn login(
+    State(state): State<AppState>,
+    tenant: Tenant,
+    headers: HeaderMap,
+    Json(request): Json<Login>,
+) -> Result<Response, ApiError> {
+    let register = if request.register { Register::IfAbsent } else { Register::No };
+    sign_in(&state, &tenant, &headers, request, register).await
+}
+
+/// Make an account and sign in
+#[utoipa::path(post, path = "/auth/register", tag = "Authentication", operation_id = "register", request_body = Login,
+    params(("Idempotency-Key" = Option<String>, Header)),
+    responses((status = 201, body = LoginView), (status = 400, body = ErrorView), (status = 403, body = ErrorView),
+        (status = 409, body = ErrorView), (status = 503, body = ErrorView)))]
+pub async fn register(
+    State(state): State<AppState>,
+    tenant: Tenant,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let headers = request.headers().clone();
+    // The bytes are the request's fingerprint for `Idempotency-Key`.
+    let body = json::read_json(request, &state).await?;
+    idempotency::once(&tenant, &headers, ("register", &body), async {
+        let parsed: Login = json::parse(&body)?;
+        if parsed.secret.is_none() && parsed.password.is_none() {
+            return Err(missing("secret"));
+        }
+        let mut response = sign_in(&state, &tenant, &headers, parsed, Register::Required).await?;
+        *response.status_mut() = StatusCode::CREATED;
+        Ok(response)
+    })
+    .await
+}
+
+async fn sign_in(
+    state: &AppState,
+    tenant: &Tenant,
+    headers: &HeaderMap,
+    request: Login,
+    register: Register,
+) -> Result<Response, ApiError> {
+    let device = Device::parse(cookie::get(headers, cookie::DEVICE));
+    let input = input(request, register, device.clone())?;
+    let (issuer, client) = (tenant.issuer(), tenant.client());
+    let context = Context { identity: &state.identity, tenant: &tenant.scope, issuer: &issuer, client: &client };
+    match advance(context, input).await? {
+        Step::Verify { methods } => Ok(Json(PendingView::verify(methods)).into_response()),
+        Step::Completed(signed_in) => {
+            let (tokens, user) = (signed_in.tokens.clone(), signed_in.user.id.clone());
+            let view = LoginView::of(tenant.scope.id().as_str(), *signed_in);
+            let mut response = Json(view).into_response();
+            cookie::set_tokens(response.headers_mut(), tenant, &tokens);
+            cookie::set_device(response.headers_mut(), tenant, &device.remember(&tenant.scope, &user));
+            Ok(response)
+        }
+    }
+}
+
+fn missing(field: &'static str) -> ApiError {
+    let loc = vec!["body".into(), field.into()];
+    let error = FieldError { loc, msg: "is required".to_owned(), kind: "missing".into() };
+    ApiError::invalid(vec![error], format!("{field}: is required"))
+}
+
+fn input(request: Login, register: Register, device: Device) -> Result<Input, ApiError> {
+    let named = [
+        (request.identifier, request.kind),
+        (request.email, Some(IdentifierKind::Email)),
+        (request.phone, Some(IdentifierKind::Phone)),
+        (request.username, Some(IdentifierKind::Username)),
+    ];
+    let mut given = named.into_iter().filter_map(|(value, kind)| Some((value?, kind)));
+    let (identifier, kind) = given.next().ok_or_else(|| missing("identifier"))?;
+    if given.next().is_some() {
+        return Err(ApiError::invalid(Vec::new(), "Give one identifier only"));
+    }
+    let name = request.name.map(|n| n.trim().to_owned()).filter(|n| !n.is_empty());
+    if name.as_ref().is_some_and(|n| n.chars().count() > 200) {
+        return Err(ApiError::invalid(Vec::new(), "name: at most 200 characters"));
+    }
+    if request.audience.as_ref().is_some_and(|a| a.is_empty() || a.len() > 255) {
+        return Err(ApiError::invalid(Vec::new(), "audience: needs 1 to 255 characters"));
+    }
+    Ok(Input {
+        kind,
+        identifier,
+        method: request.method,
+        secret: request.secret.or(request.password),
+        register,
+        name,
+        audience: request.audience,
+        is_rotating: request.refresh_token_rotation.unwrap_or(true),
+        device,
+    })
+}
+
+/// New tokens for a refresh token, from the body or the cookie
+#[utoipa::path(post, path = "/auth/refresh", tag = "Authentication", operation_id = "refresh",
+    request_body(content = Option<Refresh>),
+    responses((status = 200, body = RefreshView), (status = 400, body = ErrorView), (status = 401, body = ErrorView)))]
+pub async fn refresh(
+    State(state): State<AppState>,
+    tenant: Tenant,
+    headers: HeaderMap,
+    OptionalJson(request): OptionalJson<Refresh>,
+) -> Result<Response, ApiError> {
+    match request.and_then(|r| r.refresh_token) {
+        Some(token) => rotate(&state, &tenant, &token, true).await,
+        None => {
+            let token = refresh_cookie(&headers)?;
+            csrf::check(&tenant, &headers)?;
+            rotate(&state, &tenant, token, false).await
+        }
+    }
+}
+
+/// New tokens for the refresh token in the cookie
+#[utoipa::path(get, path = "/auth/refresh", tag = "Authentication", operation_id = "refresh_by_cookie",
+    responses((status = 200, body = RefreshView), (status = 401, body = ErrorView)))]
+pub async fn refresh_by_cookie(
+    State(state): State<AppState>,
+    tenant: Tenant,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    rotate(&state, &tenant, refresh_cookie(&headers)?, false).await
+}
+
+fn refresh_cookie(headers: &HeaderMap) -> Result<&str, ApiError> {
+    let missing = || ApiError::new(kernel::ProblemKind::Unauthenticated, "NOT_AUTHENTICATED", "No refresh token");
+    cookie::get(headers, cookie::REFRESH).ok_or_else(missing)
+}
+
+async fn rotate(state: &AppState, tenant: &Tenant, token: &str, in_body: bool) -> Result<Response, ApiError> {
+    let (issuer, client) = (tenant.issuer(), tenant.client());
+    let signed_in = service::refresh(&state.identity, &tenant.scope, &issuer, token, &client).await?;
+    let tokens = signed_in.tokens;
+    let mut headers = HeaderMap::new();
+    cookie::set_tokens(&mut headers, tenant, &tokens);
+    Ok((headers, Json(RefreshView::of(tokens, in_body))).into_response())
+}
+
+/// End the session
+#[utoipa::path(post, path = "/auth/logout", tag = "Authentication", operation_id = "logout",
+    request_body(content = Option<Logout>),
+    responses((status = 200, body = MessageView), (status = 400, body = ErrorView), (status = 403, body = ErrorView)))]
+pub async fn logout(
+    State(state): State<AppState>,
+    tenant: Tenant,
+    method: Method,
+    headers: HeaderMap,
+    OptionalJson(request): OptionalJson<Logout>,
+) -> Result<Response, ApiError> {
+    end(&state, &tenant, (&method, &headers), request.and_then(|r| r.refresh_token)).await
+}
+
+/// End the session, by following a link
+#[utoipa::path(get, path = "/auth/logout", tag = "Authentication", operation_id = "logout_by_link",
+    responses((status = 200, body = MessageView), (status = 403, body = ErrorView)))]
+pub async fn logout_by_link(
+    State(state): State<AppState>,
+    tenant: Tenant,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    end(&state, &tenant, (&method, &headers), None).await
+}
+
+async fn end(
+    state: &AppState,
+    tenant: &Tenant,
+    (method, headers): (&Method, &HeaderMap),
+    in_body: Option<String>,
+) -> Result<Response, ApiError> {
+    let header_token = caller::presented(headers).ok().flatten();
+    let (tokens, by_cookie): (Vec<&str>, bool) = match (&in_body, header_token) {
+        (Some(token), _) => (vec![token], false),
+        (None, Some((token, caller::Source::Header))) => (vec![token], false),
+        // An access cookie may be gone while the refresh cookie still lives.
+        (None, Some((token, caller::Source::Cookie))) => {
+            (cookie::get(headers, cookie::REFRESH).into_iter().chain([token]).collect(), true)
+        }
+        (None, None) => (cookie::get(headers, cookie::REFRESH).into_iter().collect(), true),
+    };
+    if by_cookie && !tokens.is_empty() && !method.is_safe() {
+        csrf::check(tenant, headers)?;
+    }
+    for token in tokens {
+        if let Ok(claims) = verify(&tenant.scope, token) {
+            service::log_out(&state.identity, &tenant.scope, &claims, &tenant.client()).await?;
+        }
+    }
+    let mut response = Json(MessageView { message: "Logged out" }).into_response();
+    cookie::clear_tokens(response.headers_mut(), tenant);
+    Ok(response)
+}
+
+/// What a token says, if it is valid and its session lives
+#[utoipa::path(post, path = "/auth/verify-token", tag = "Authentication", operation_id = "verify_token",
+    request_body = VerifyToken,
+    responses((status = 200, body = VerifiedView), (status = 400, body = ErrorView), (status = 401, body = ErrorView)))]
+pub async fn verify_token(
+    State(state): State<AppState>,
+    tenant: Tenant,
+    Json(request): Json<VerifyToken>,
+) -> Result<Json<VerifiedView>, ApiError> {
+    let claims: Claims = verify(&tenant.scope, &request.token)?;
+    let is_wanted = match request.token_type {
+        Some(wanted) => claims.token_type == wanted,
+        None => matches!(claims.token_type, TokenType::Access | TokenType::Refresh),
+    };
+    if !is_wanted {
+        return Err(TokenError::WrongType.into());
+    }
+    service::live(&state.identity, &tenant.scope, &claims).await?;
+    Ok(Json(VerifiedView { valid: true, active: true, claims }))
+}
+
+/// The caller
+#[utoipa::path(get, path = "/me", tag = "Authentication", operation_id = "me", security(("bearer" = [])),
+    responses((status = 200, body = MeView), (status = 401, body = ErrorView)))]
+pub async fn me(caller: Caller) -> Response {
+    let user = UserView::of(caller.tenant.scope.id().as_str(), &caller.user);
+    let tag = caller.user.revision.etag();
+    ([(header::ETAG, tag)], Json(MeView::of(user, caller.claims))).into_response()
+}

@@ -1,0 +1,155 @@
+//! The user record.
+
+use crate::identity::identifiers::{Identifier, IdentifierKind};
+use kernel::{Key, Record, Timestamp, UserId};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+/// A name under which a user signs in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UserIdentifier {
+    /// Its id.
+    pub id: String,
+    /// What it is.
+    pub kind: IdentifierKind,
+    /// Its normalised value.
+    pub value: String,
+    /// When the user proved it is theirs.
+    pub verified_at: Option<Timestamp>,
+    /// Whether it is the one to show and to write to.
+    pub is_primary: bool,
+    /// When it was added.
+    pub created_at: Timestamp,
+}
+
+/// A way to prove who one is.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct Credential {
+    /// Its id.
+    pub id: String,
+    /// `password` …
+    pub method: String,
+    /// A PHC string (Argon2id); never leaves the server.
+    pub secret_hash: String,
+    /// When it was set.
+    pub created_at: Timestamp,
+}
+
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credential").field("id", &self.id).field("method", &self.method).finish_non_exhaustive()
+    }
+}
+
+/// Where an account stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ActivationStatus {
+    /// May sign in.
+    Active,
+    /// Switched off by its owner.
+    Deactive,
+    /// Waits for approval.
+    Pending,
+    /// Shut out.
+    Banned,
+}
+
+/// A person.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct User {
+    /// `user:…`.
+    pub id: UserId,
+    /// Display name.
+    pub name: Option<String>,
+    /// Names to sign in with.
+    pub identifiers: Vec<UserIdentifier>,
+    /// Ways to prove it.
+    pub credentials: Vec<Credential>,
+    /// Role slugs.
+    #[serde(default)]
+    pub roles: Vec<String>,
+    /// Scopes granted directly.
+    #[serde(default)]
+    pub scopes: Vec<String>,
+    /// Workspaces.
+    #[serde(default)]
+    pub workspace_ids: Vec<String>,
+    /// Roles per workspace.
+    #[serde(default)]
+    pub workspace_roles: BTreeMap<String, Vec<String>>,
+    /// Whether the account may be used.
+    pub is_active: bool,
+    /// Where it stands.
+    pub activation_status: ActivationStatus,
+    /// Picture.
+    pub avatar_url: Option<String>,
+    /// Further claims.
+    #[serde(default)]
+    pub custom_claims: Map<String, Value>,
+    /// Bumped to end every session of the user (ruling D26).
+    pub session_epoch: u64,
+}
+
+impl Record for User {
+    const KIND: &'static str = "user";
+    const VERSION: u32 = 1;
+
+    fn id(&self) -> &str {
+        self.id.as_str()
+    }
+
+    fn keys(&self) -> Vec<Key> {
+        self.identifiers.iter().map(|i| Key::new(i.kind.as_str(), &i.value)).collect()
+    }
+
+    fn tags(&self) -> Vec<String> {
+        let roles = self.roles.iter().map(|r| format!("role:{r}"));
+        roles.chain([format!("active:{}", self.is_active)]).collect()
+    }
+
+    fn sorts(&self) -> Vec<(&'static str, String)> {
+        vec![("name", self.name.clone().unwrap_or_default())]
+    }
+}
+
+/// The key a user is found by.
+pub fn identifier_key(identifier: &Identifier) -> Key {
+    Key::from_stored(identifier.key())
+}
+
+impl User {
+    /// The stored hash of the password, if there is one.
+    pub fn password_hash(&self) -> Option<&str> {
+        self.credentials.iter().find(|c| c.method == "password").map(|c| c.secret_hash.as_str())
+    }
+
+    /// Sets or replaces the password's hash.
+    pub fn set_password_hash(&mut self, id: String, secret_hash: String, now: Timestamp) {
+        match self.credentials.iter_mut().find(|c| c.method == "password") {
+            Some(password) => password.secret_hash = secret_hash,
+            None => {
+                let method = "password".to_owned();
+                self.credentials.push(Credential { id, method, secret_hash, created_at: now });
+            }
+        }
+    }
+
+    /// The primary value of a kind, or its first.
+    pub fn value_of(&self, kind: IdentifierKind) -> Option<&UserIdentifier> {
+        let mut own = self.identifiers.iter().filter(|i| i.kind == kind);
+        let first = own.next()?;
+        Some(std::iter::once(first).chain(own).find(|i| i.is_primary).unwrap_or(first))
+    }
+
+    /// The value of a kind that the user has proven to own (ruling D6).
+    pub fn verified(&self, kind: IdentifierKind) -> Option<&str> {
+        self.value_of(kind).filter(|i| i.verified_at.is_some()).map(|i| i.value.as_str())
+    }
+
+    /// Whether the account may sign in and use what it holds.
+    pub fn may_sign_in(&self) -> bool {
+        self.is_active && self.activation_status == ActivationStatus::Active
+    }
+}

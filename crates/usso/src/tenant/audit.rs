@@ -1,0 +1,149 @@
+//! Audit events: who did what to whom, committed with the change as an effect.
+//!
+//! An event is an [`Effect`] of the write it describes, so a change without its event, or an event without its
+//! change, can't exist. The effects worker turns it into an [`AuditEvent`] record of the tenant. Events carry ids and
+//! facts, never secrets.
+
+use kernel::{Effect, Position, Record, Scope, Timestamp, Topic};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::net::IpAddr;
+
+/// The other end of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientInfo {
+    /// Its address, the forwarded one only behind a trusted proxy.
+    pub ip: IpAddr,
+    /// Its `User-Agent`, cut to 256 bytes.
+    pub user_agent: Option<String>,
+    /// The request's id.
+    pub request_id: String,
+}
+
+impl ClientInfo {
+    /// The process itself: start-up and command line.
+    pub fn local() -> Self {
+        Self {
+            ip: IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
+            user_agent: Some(concat!("usso/", env!("CARGO_PKG_VERSION")).to_owned()),
+            request_id: "local".to_owned(),
+        }
+    }
+}
+
+/// Who did it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Actor {
+    /// Nobody known yet, or the process itself.
+    Anonymous,
+    /// The process: start-up, jobs, command line.
+    System,
+    /// A user.
+    User(String),
+}
+
+impl Actor {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Anonymous => "anonymous",
+            Self::System => "system",
+            Self::User(id) => id,
+        }
+    }
+}
+
+/// An event as it is kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AuditEvent {
+    /// `event_` and the position of its effect: applying an effect twice writes one event.
+    pub id: String,
+    /// What happened: `user.registered`, `session.revoked` …
+    pub event: String,
+    /// When.
+    pub at: Timestamp,
+    /// Who: a user id, `system` or `anonymous`.
+    pub actor: String,
+    /// On whom.
+    pub target: String,
+    /// `success` or `failure`.
+    pub result: String,
+    /// From which address.
+    pub ip: String,
+    /// With which agent.
+    pub user_agent: Option<String>,
+    /// In which request.
+    pub request_id: String,
+    /// Further facts.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub data: Map<String, Value>,
+}
+
+impl Record for AuditEvent {
+    const KIND: &'static str = "audit_event";
+    const VERSION: u32 = 1;
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn tags(&self) -> Vec<String> {
+        vec![format!("event:{}", self.event), format!("actor:{}", self.actor), format!("target:{}", self.target)]
+    }
+}
+
+impl AuditEvent {
+    /// Reads the event out of its effect.
+    pub fn from_effect(position: Position, payload: Value) -> Option<Self> {
+        let Value::Object(mut fields) = payload else { return None };
+        fields.insert("id".to_owned(), Value::String(format!("event_{:020}", position.0)));
+        serde_json::from_value(Value::Object(fields)).ok()
+    }
+}
+
+/// An event under construction.
+#[derive(Debug)]
+pub struct Event<'a> {
+    name: &'static str,
+    actor: Actor,
+    target: String,
+    failed: bool,
+    client: &'a ClientInfo,
+    data: Map<String, Value>,
+}
+
+impl<'a> Event<'a> {
+    /// Something that succeeded.
+    pub fn new(name: &'static str, actor: Actor, target: impl Into<String>, client: &'a ClientInfo) -> Self {
+        Self { name, actor, target: target.into(), failed: false, client, data: Map::new() }
+    }
+
+    /// Something that was refused.
+    pub fn refused(name: &'static str, actor: Actor, target: impl Into<String>, client: &'a ClientInfo) -> Self {
+        Self { failed: true, ..Self::new(name, actor, target, client) }
+    }
+
+    /// Adds a fact. Never a secret.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.data.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// The effect to commit with the write.
+    pub fn effect(self, scope: &Scope) -> Effect {
+        let now = scope.now();
+        let result = if self.failed { "failure" } else { "success" };
+        let payload = serde_json::json!({
+            "event": self.name,
+            "at": now,
+            "actor": self.actor.as_str(),
+            "target": self.target,
+            "result": result,
+            "ip": self.client.ip.to_string(),
+            "user_agent": self.client.user_agent,
+            "request_id": self.client.request_id,
+            "data": self.data,
+        });
+        Effect { topic: Topic::Audit, payload, due_at: now }
+    }
+}

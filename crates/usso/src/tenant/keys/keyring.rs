@@ -1,0 +1,122 @@
+//! The parsed keys of a tenant: what signs and verifies without reading a key again.
+
+use crate::tenant::keys::{KeySet, KeyUse};
+use bytes::Bytes;
+use http::HeaderValue;
+use kernel::{TenantId, Timestamp};
+use protocol::jose::{JoseError, JwkSet, PreparedHeader, SigningKey, VerifyingKey, sign_compact};
+use protocol::seal::SealingKey;
+use serde::Serialize;
+use std::collections::HashMap;
+
+/// Why a key ring can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyRingError {
+    /// A private key doesn't open: another master key, another tenant or another key id.
+    #[error("a private key of {tenant} can't be opened with this master key")]
+    Sealed {
+        /// Whose key it is.
+        tenant: TenantId,
+    },
+    /// The tenant has no key for this.
+    #[error("no signing key")]
+    NoKey,
+    /// A key is unusable.
+    #[error(transparent)]
+    Key(#[from] JoseError),
+}
+
+struct Signer {
+    usage: KeyUse,
+    sign_from: Timestamp,
+    header: PreparedHeader,
+    key: SigningKey,
+}
+
+/// A tenant's keys, parsed once.
+pub struct KeyRing {
+    signers: Vec<Signer>,
+    verifiers: HashMap<String, VerifyingKey>,
+    published: Published,
+}
+
+/// The published key set, ready to send.
+#[derive(Debug, Clone)]
+pub struct Published {
+    /// `{"keys":[…]}`.
+    pub body: Bytes,
+    /// Its entity tag.
+    pub etag: HeaderValue,
+    /// From when on the set must be made anew.
+    pub until: Option<Timestamp>,
+}
+
+/// The associated data a private key is sealed with: it opens only for this tenant and key id.
+pub fn sealing_context(tenant: &TenantId, kid: &str) -> String {
+    format!("signing-key|{tenant}|{kid}")
+}
+
+impl KeyRing {
+    /// Opens the keys that are published at `now`.
+    ///
+    /// # Errors
+    /// When a private key doesn't open under this master key, tenant and key id.
+    pub fn open(set: &KeySet, tenant: &TenantId, seal: &SealingKey, now: Timestamp) -> Result<Self, KeyRingError> {
+        let mut signers = Vec::new();
+        let mut verifiers = HashMap::new();
+        let mut published = Vec::new();
+        for key in set.keys().iter().filter(|k| set.is_published(k, now)) {
+            let private = seal
+                .open(sealing_context(tenant, key.id.as_str()).as_bytes(), &key.sealed)
+                .map_err(|_| KeyRingError::Sealed { tenant: tenant.clone() })?;
+            signers.push(Signer {
+                usage: key.usage,
+                sign_from: key.sign_from,
+                header: PreparedHeader::new(key.algorithm, "JWT", key.id.as_str())?,
+                key: SigningKey::from_pkcs8(key.algorithm, &private)?,
+            });
+            verifiers.insert(key.id.as_str().to_owned(), VerifyingKey::from_jwk(&key.public)?);
+            published.push(key.public.clone());
+        }
+        let published = publish(published, set.next_change(now))?;
+        Ok(Self { signers, verifiers, published })
+    }
+
+    /// Signs claims with the key whose turn it is.
+    ///
+    /// # Errors
+    /// When the tenant has no key of this use, or signing fails.
+    pub fn sign(&self, usage: KeyUse, claims: &impl Serialize, now: Timestamp) -> Result<String, KeyRingError> {
+        let signer = self
+            .signers
+            .iter()
+            .filter(|s| s.usage == usage && s.sign_from <= now)
+            .max_by_key(|s| s.sign_from)
+            .ok_or(KeyRingError::NoKey)?;
+        Ok(sign_compact(&signer.header, claims, &signer.key)?)
+    }
+
+    /// The key published under this id.
+    pub fn verifier(&self, kid: &str) -> Option<&VerifyingKey> {
+        self.verifiers.get(kid)
+    }
+
+    /// The published key set.
+    pub fn published(&self) -> &Published {
+        &self.published
+    }
+}
+
+impl std::fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyRing").field("kids", &self.verifiers.keys()).finish_non_exhaustive()
+    }
+}
+
+fn publish(keys: Vec<protocol::jose::Jwk>, until: Option<Timestamp>) -> Result<Published, KeyRingError> {
+    let body = serde_json::to_vec(&JwkSet::new(keys)?).map_err(|_| JoseError::Serialize)?;
+    let digest = protocol::sha256(&body);
+    let tag = protocol::b64url::encode(digest.get(..16).unwrap_or_default());
+    let etag = HeaderValue::try_from(format!("\"{tag}\"")).unwrap_or(HeaderValue::from_static("\"\""));
+    Ok(Published { body: body.into(), etag, until })
+}

@@ -1,0 +1,179 @@
+//! The key set record and its pure transitions.
+
+use kernel::{KeyId, Timestamp};
+use protocol::jose::{Algorithm, Jwk};
+use serde::{Deserialize, Serialize};
+
+/// Seconds between publishing a key and signing with it: the key set's `max-age` and a minute.
+pub const PUBLISH_LEAD: i64 = 360;
+
+/// Seconds a superseded key stays published after the last token it signed has expired.
+pub const RETIRE_GRACE: i64 = 60;
+
+/// What a key signs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyUse {
+    /// Access, refresh and the other tokens of the tenant itself.
+    Access,
+    /// OpenID Connect id tokens of clients that ask for another algorithm.
+    IdToken,
+}
+
+/// One signing key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TenantKey {
+    /// Its id, and the `kid` it is published under.
+    pub id: KeyId,
+    /// What it signs with.
+    pub algorithm: Algorithm,
+    /// What it signs.
+    #[serde(rename = "use")]
+    pub usage: KeyUse,
+    /// The public half as published.
+    pub public: Jwk,
+    /// The private half, sealed for this tenant and key id.
+    pub sealed: String,
+    /// When it was made and published.
+    pub published_at: Timestamp,
+    /// From when on it signs.
+    pub sign_from: Timestamp,
+}
+
+/// A tenant's keys, oldest first.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct KeySet {
+    keys: Vec<TenantKey>,
+    /// The longest lifetime in seconds a token of this tenant was ever given; only grows.
+    longest_lifetime: i64,
+}
+
+impl KeySet {
+    /// Every key still kept.
+    pub fn keys(&self) -> &[TenantKey] {
+        &self.keys
+    }
+
+    /// From when a key published at `now` may sign: at once when it is the first of its use.
+    pub fn sign_from(&self, usage: KeyUse, now: Timestamp) -> Timestamp {
+        if self.keys.iter().any(|k| k.usage == usage) { now.plus_seconds(PUBLISH_LEAD) } else { now }
+    }
+
+    /// Publishes a key and drops those whose last token has expired.
+    pub fn publish(&mut self, key: TenantKey, now: Timestamp) {
+        let kept: Vec<bool> = self.keys.iter().map(|k| self.is_published(k, now)).collect();
+        let mut kept = kept.into_iter();
+        self.keys.retain(|_| kept.next().unwrap_or(true));
+        self.keys.push(key);
+    }
+
+    /// Remembers that tokens may live this many seconds, so keys stay published long enough.
+    pub fn allow_lifetime(&mut self, seconds: i64) {
+        self.longest_lifetime = self.longest_lifetime.max(seconds);
+    }
+
+    /// The key that signs now: the one whose turn began last.
+    pub fn signer(&self, usage: KeyUse, now: Timestamp) -> Option<&TenantKey> {
+        self.keys.iter().filter(|k| k.usage == usage && k.sign_from <= now).max_by_key(|k| k.sign_from)
+    }
+
+    /// The newest key of a use, whether it signs yet or not.
+    pub fn newest(&self, usage: KeyUse) -> Option<&TenantKey> {
+        self.keys.iter().filter(|k| k.usage == usage).max_by_key(|k| k.sign_from)
+    }
+
+    /// Whether verifiers should see the key at `now`.
+    pub fn is_published(&self, key: &TenantKey, now: Timestamp) -> bool {
+        self.unpublished_at(key).is_none_or(|end| now < end)
+    }
+
+    /// When the key leaves the published set; `None` while no successor is known.
+    pub fn unpublished_at(&self, key: &TenantKey) -> Option<Timestamp> {
+        let successor = self
+            .keys
+            .iter()
+            .filter(|k| k.usage == key.usage && k.sign_from > key.sign_from)
+            .map(|k| k.sign_from)
+            .min()?;
+        Some(successor.plus_seconds(self.longest_lifetime + RETIRE_GRACE))
+    }
+
+    /// When the published set changes next by the passing of time alone.
+    pub fn next_change(&self, now: Timestamp) -> Option<Timestamp> {
+        self.keys.iter().filter_map(|k| self.unpublished_at(k)).filter(|end| *end > now).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kernel::TestRandom;
+    use protocol::jose::SigningKey;
+
+    const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+
+    fn key(set: &KeySet, seed: u64, usage: KeyUse, now: Timestamp) -> TenantKey {
+        let id = KeyId::generate(now, &TestRandom::new(seed));
+        let public = SigningKey::generate(Algorithm::EdDsa).unwrap().public_jwk(id.as_str()).unwrap();
+        TenantKey {
+            id,
+            algorithm: Algorithm::EdDsa,
+            usage,
+            public,
+            sealed: "sealed".into(),
+            published_at: now,
+            sign_from: set.sign_from(usage, now),
+        }
+    }
+
+    fn with_two_keys() -> (KeySet, KeyId, KeyId, Timestamp) {
+        let mut set = KeySet::default();
+        set.allow_lifetime(3600);
+        let first = key(&set, 1, KeyUse::Access, NOW);
+        let first_id = first.id.clone();
+        set.publish(first, NOW);
+        let rotated = NOW.plus_seconds(1000);
+        let second = key(&set, 2, KeyUse::Access, rotated);
+        let second_id = second.id.clone();
+        set.publish(second, rotated);
+        (set, first_id, second_id, rotated)
+    }
+
+    #[test]
+    fn the_first_key_of_each_use_signs_at_once() {
+        let mut set = KeySet::default();
+        let access = key(&set, 1, KeyUse::Access, NOW);
+        assert_eq!(access.sign_from, NOW);
+        set.publish(access, NOW);
+        assert_eq!(key(&set, 2, KeyUse::IdToken, NOW).sign_from, NOW);
+        assert_eq!(key(&set, 3, KeyUse::Access, NOW).sign_from, NOW.plus_seconds(360));
+    }
+
+    #[test]
+    fn the_old_key_signs_until_the_new_one_has_been_published_for_360_seconds() {
+        let (set, first, second, rotated) = with_two_keys();
+        let signer = |at| set.signer(KeyUse::Access, at).map(|k| k.id.clone()).unwrap();
+        assert_eq!(signer(rotated.plus_seconds(359)), first);
+        assert_eq!(signer(rotated.plus_seconds(360)), second);
+    }
+
+    #[test]
+    fn a_superseded_key_stays_published_until_its_last_token_expired() {
+        let (set, _, second, rotated) = with_two_keys();
+        let published = |at: Timestamp| set.keys().iter().filter(|k| set.is_published(k, at)).count();
+        let end = rotated.plus_seconds(PUBLISH_LEAD + 3600 + RETIRE_GRACE);
+        assert_eq!(published(rotated), 2);
+        assert_eq!(published(end.plus_seconds(-1)), 2);
+        assert_eq!(published(end), 1);
+        assert_eq!(set.next_change(rotated), Some(end));
+        assert!(set.keys().iter().any(|k| k.id == second && set.is_published(k, end)));
+    }
+
+    #[test]
+    fn a_shorter_lifetime_does_not_unpublish_a_key_early() {
+        let (mut set, ..) = with_two_keys();
+        let before = set.next_change(NOW);
+        set.allow_lifetime(60);
+        assert_eq!(set.next_change(NOW), before);
+    }
+}

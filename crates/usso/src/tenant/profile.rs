@@ -1,0 +1,27 @@
+//! What the product keeps in memory beside an open tenant.
+
+use crate::tenant::issuer::IssuerSet;
+use crate::tenant::keys::KeyRing;
+use crate::tenant::settings::Settings;
+use crate::tenant::tenants::model::Tenant;
+use kernel::{Stored, Timestamp};
+use protocol::seal::{MacKey, SealingKey};
+
+/// A tenant, ready for requests. Made by the registry, replaced when the record changes or `valid_until` passes.
+#[derive(Debug)]
+pub struct Profile {
+    /// The record.
+    pub tenant: Stored<Tenant>,
+    /// The effective settings.
+    pub settings: Settings,
+    /// The parsed keys.
+    pub keys: KeyRing,
+    /// The issuers.
+    pub issuers: IssuerSet,
+    /// Seals what this tenant keeps secret at rest.
+    pub seal: SealingKey,
+    /// Marks devices that have signed in before.
+    pub device_mac: MacKey,
+    /// When the published keys change by time alone.
+    pub valid_until: Option<Timestamp>,
+}

@@ -1,0 +1,345 @@
+//! A tenant's settings, in both vocabularies.
+//!
+//! The flat names of the multi-tenancy guide (`session_timeout`) and the nested ones of the production API
+//! (`token.access_timeout`) name the same settings; either is accepted, both are returned. [`SETTINGS`] is the one
+//! list. Keys that are not in it are kept as they came, for features that give them a meaning later.
+
+use kernel::problem::FieldError;
+use serde_json::{Map, Value, json};
+
+/// What values a setting takes.
+#[derive(Debug, Clone, Copy)]
+enum Shape {
+    /// A whole number within bounds.
+    Int(i64, i64),
+    /// `true` or `false`.
+    Bool,
+    /// `false` only: nothing can honour `true` yet, and pretending would be unsafe.
+    FalseOnly(&'static str),
+    /// A text or null.
+    Text,
+    /// A list of texts.
+    Texts,
+    /// A whole number within bounds, or null for "no limit".
+    IntOrNull(i64, i64),
+}
+
+/// One setting.
+struct Setting {
+    /// The name of the multi-tenancy guide, if it has one.
+    flat: Option<&'static str>,
+    /// The nested name.
+    nested: &'static str,
+    shape: Shape,
+    default: fn() -> Value,
+}
+
+const fn setting(flat: Option<&'static str>, nested: &'static str, shape: Shape, default: fn() -> Value) -> Setting {
+    Setting { flat, nested, shape, default }
+}
+
+const NO_SECOND_FACTOR: &str = "can't be true yet: no second factor is available in this version";
+
+/// Every setting with a meaning.
+const SETTINGS: &[Setting] = &[
+    setting(Some("password_min_length"), "auth.password_min_length", Shape::Int(1, 128), || json!(8)),
+    setting(Some("password_require_special"), "auth.password_require_special", Shape::Bool, || json!(true)),
+    setting(None, "auth.password_require_numbers", Shape::Bool, || json!(false)),
+    setting(None, "auth.password_require_uppercase", Shape::Bool, || json!(false)),
+    setting(None, "auth.password_require_lowercase", Shape::Bool, || json!(false)),
+    setting(None, "auth.password_prevent_dictionary", Shape::Bool, || json!(true)),
+    setting(Some("require_mfa"), "auth.require_mfa", Shape::FalseOnly(NO_SECOND_FACTOR), || json!(false)),
+    setting(Some("allowed_login_methods"), "auth.allowed_login_methods", Shape::Texts, || json!(["password"])),
+    setting(Some("login_attempts_limit"), "auth.login_attempts_limit", Shape::Int(1, 100), || json!(5)),
+    setting(Some("login_attempts_window"), "auth.login_attempts_window", Shape::Int(1, 86_400), || json!(300)),
+    setting(None, "auth.session_inactivity_timeout", Shape::IntOrNull(60, 31_536_000), || Value::Null),
+    setting(Some("session_timeout"), "token.access_timeout", Shape::Int(60, 86_400), || json!(3600)),
+    setting(Some("refresh_token_ttl"), "token.refresh_timeout", Shape::Int(60, 31_536_000), || json!(2_592_000)),
+    setting(None, "token.refresh_token_rotation", Shape::Bool, || json!(true)),
+    setting(None, "token.audience", Shape::Text, || Value::Null),
+    setting(None, "registration.is_allowed", Shape::Bool, || json!(true)),
+    setting(None, "phone.default_country_code", Shape::Text, || Value::Null),
+    setting(None, "cookie_domain", Shape::Text, || Value::Null),
+    setting(None, "cors_origins", Shape::Texts, || json!([])),
+];
+
+/// The settings as the record keeps them: nested names to values, only what was set, and unknown keys as they came.
+#[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+pub struct Config {
+    #[serde(default)]
+    set: Map<String, Value>,
+    #[serde(default)]
+    extra: Map<String, Value>,
+}
+
+impl Config {
+    /// Applies a partial update: given settings replace, unknown objects are merged deeply, `null` resets.
+    ///
+    /// # Errors
+    /// Every field that doesn't fit, none of them applied.
+    pub fn apply(&mut self, patch: &Map<String, Value>) -> Result<(), Vec<FieldError>> {
+        let mut errors = Vec::new();
+        let mut next = self.clone();
+        let mut rest = patch.clone();
+        for setting in SETTINGS {
+            let flat = setting.flat.and_then(|name| rest.remove(name)).map(|v| (setting.flat.unwrap_or_default(), v));
+            let nested = take_nested(&mut rest, setting.nested).map(|v| (setting.nested, v));
+            for (name, value) in nested.into_iter().chain(flat) {
+                match check(setting.shape, &value) {
+                    Ok(()) if value.is_null() => drop(next.set.remove(setting.nested)),
+                    Ok(()) => drop(next.set.insert(setting.nested.to_owned(), value)),
+                    Err(msg) => errors.push(field_error(name, msg)),
+                }
+            }
+        }
+        merge(&mut next.extra, rest);
+        if errors.is_empty() {
+            *self = next;
+            Ok(())
+        } else {
+            Err(errors)
+        }
+    }
+
+    /// The effective settings under both names, with whatever else was stored.
+    pub fn view(&self) -> Map<String, Value> {
+        let mut view = self.extra.clone();
+        for setting in SETTINGS {
+            let value = self.value(setting);
+            if let Some(flat) = setting.flat {
+                view.insert(flat.to_owned(), value.clone());
+            }
+            put_nested(&mut view, setting.nested, value);
+        }
+        view
+    }
+
+    fn value(&self, setting: &Setting) -> Value {
+        self.set.get(setting.nested).cloned().unwrap_or_else(setting.default)
+    }
+
+    fn by_name(&self, nested: &str) -> Value {
+        SETTINGS.iter().find(|s| s.nested == nested).map_or(Value::Null, |s| self.value(s))
+    }
+
+    fn int(&self, nested: &str) -> i64 {
+        self.by_name(nested).as_i64().unwrap_or_default()
+    }
+
+    fn flag(&self, nested: &str) -> bool {
+        self.by_name(nested).as_bool().unwrap_or_default()
+    }
+
+    fn text(&self, nested: &str) -> Option<String> {
+        self.by_name(nested).as_str().map(str::to_owned)
+    }
+
+    fn texts(&self, nested: &str) -> Vec<String> {
+        let value = self.by_name(nested);
+        value.as_array().into_iter().flatten().filter_map(|v| v.as_str().map(str::to_owned)).collect()
+    }
+
+    /// The effective settings, typed.
+    pub fn settings(&self) -> Settings {
+        Settings {
+            password_min_length: usize::try_from(self.int("auth.password_min_length")).unwrap_or(8),
+            password_require_special: self.flag("auth.password_require_special"),
+            password_require_numbers: self.flag("auth.password_require_numbers"),
+            password_require_uppercase: self.flag("auth.password_require_uppercase"),
+            password_require_lowercase: self.flag("auth.password_require_lowercase"),
+            password_prevent_dictionary: self.flag("auth.password_prevent_dictionary"),
+            allowed_login_methods: self.texts("auth.allowed_login_methods"),
+            login_attempts_limit: u32::try_from(self.int("auth.login_attempts_limit")).unwrap_or(5),
+            login_attempts_window: self.int("auth.login_attempts_window"),
+            session_inactivity_timeout: self.by_name("auth.session_inactivity_timeout").as_i64(),
+            access_timeout: self.int("token.access_timeout"),
+            refresh_timeout: self.int("token.refresh_timeout"),
+            refresh_token_rotation: self.flag("token.refresh_token_rotation"),
+            audience: self.text("token.audience"),
+            registration_is_allowed: self.flag("registration.is_allowed"),
+            default_country_code: self.text("phone.default_country_code"),
+            cookie_domain: self.text("cookie_domain"),
+            cors_origins: self.texts("cors_origins"),
+        }
+    }
+}
+
+/// The settings a tenant's behaviour depends on. Times are in seconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Fewest code points of a new password.
+    pub password_min_length: usize,
+    /// Whether a new password needs a special character.
+    pub password_require_special: bool,
+    /// Whether a new password needs a digit.
+    pub password_require_numbers: bool,
+    /// Whether a new password needs an upper-case letter.
+    pub password_require_uppercase: bool,
+    /// Whether a new password needs a lower-case letter.
+    pub password_require_lowercase: bool,
+    /// Whether a new password must withstand the strength estimator.
+    pub password_prevent_dictionary: bool,
+    /// The ways in that are open.
+    pub allowed_login_methods: Vec<String>,
+    /// Failed attempts per identifier and client …
+    pub login_attempts_limit: u32,
+    /// … within this many seconds.
+    pub login_attempts_window: i64,
+    /// Seconds without a refresh after which a session ends; none: never.
+    pub session_inactivity_timeout: Option<i64>,
+    /// Lifetime of access tokens.
+    pub access_timeout: i64,
+    /// Lifetime of sessions and their refresh tokens.
+    pub refresh_timeout: i64,
+    /// Whether refreshing advances the generation.
+    pub refresh_token_rotation: bool,
+    /// The `aud` of access tokens when the request names none.
+    pub audience: Option<String>,
+    /// Whether people may register themselves.
+    pub registration_is_allowed: bool,
+    /// Prefixed to national phone numbers.
+    pub default_country_code: Option<String>,
+    /// The `Domain` of the access-token cookie.
+    pub cookie_domain: Option<String>,
+    /// Further origins that may call with credentials.
+    pub cors_origins: Vec<String>,
+}
+
+fn check(shape: Shape, value: &Value) -> Result<(), String> {
+    let whole = |low: i64, high: i64| match value.as_i64() {
+        Some(n) if (low..=high).contains(&n) => Ok(()),
+        _ => Err(format!("must be a whole number from {low} to {high}")),
+    };
+    match shape {
+        _ if value.is_null() => Ok(()),
+        Shape::Int(low, high) | Shape::IntOrNull(low, high) => whole(low, high),
+        Shape::Bool if value.is_boolean() => Ok(()),
+        Shape::Bool => Err("must be true or false".to_owned()),
+        Shape::FalseOnly(_) if *value == Value::Bool(false) => Ok(()),
+        Shape::FalseOnly(why) if *value == Value::Bool(true) => Err(why.to_owned()),
+        Shape::FalseOnly(_) => Err("must be true or false".to_owned()),
+        Shape::Text if value.as_str().is_some_and(|t| !t.is_empty() && t.len() <= 512) => Ok(()),
+        Shape::Text => Err("must be a text of 1 to 512 characters, or null".to_owned()),
+        Shape::Texts => match value.as_array() {
+            Some(items) if items.len() <= 100 && items.iter().all(Value::is_string) => Ok(()),
+            _ => Err("must be a list of at most 100 texts".to_owned()),
+        },
+    }
+}
+
+fn field_error(name: &str, msg: String) -> FieldError {
+    let mut loc = vec!["body".into(), "config".into()];
+    loc.extend(name.split('.').map(|part| part.to_owned().into()));
+    FieldError { loc, msg, kind: "value".into() }
+}
+
+fn take_nested(map: &mut Map<String, Value>, path: &str) -> Option<Value> {
+    match path.split_once('.') {
+        None => map.remove(path),
+        Some((head, tail)) => {
+            let inner = map.get_mut(head)?.as_object_mut()?;
+            let value = take_nested(inner, tail);
+            if inner.is_empty() {
+                map.remove(head);
+            }
+            value
+        }
+    }
+}
+
+fn put_nested(map: &mut Map<String, Value>, path: &str, value: Value) {
+    match path.split_once('.') {
+        None => drop(map.insert(path.to_owned(), value)),
+        Some((head, tail)) => {
+            let inner = map.entry(head).or_insert_with(|| json!({}));
+            if !inner.is_object() {
+                *inner = json!({});
+            }
+            if let Some(inner) = inner.as_object_mut() {
+                put_nested(inner, tail, value);
+            }
+        }
+    }
+}
+
+/// Merges objects deeply; `null` removes, everything else replaces (RFC 7396).
+pub fn merge(target: &mut Map<String, Value>, patch: Map<String, Value>) {
+    for (key, value) in patch {
+        match value {
+            Value::Null => drop(target.remove(&key)),
+            Value::Object(inner) => {
+                let entry = target.entry(key).or_insert_with(|| json!({}));
+                if !entry.is_object() {
+                    *entry = json!({});
+                }
+                if let Some(object) = entry.as_object_mut() {
+                    merge(object, inner);
+                }
+            }
+            other => drop(target.insert(key, other)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(value: Value) -> Map<String, Value> {
+        let Value::Object(map) = value else { panic!("an object") };
+        map
+    }
+
+    #[test]
+    fn both_vocabularies_name_the_same_setting() {
+        let mut flat = Config::default();
+        flat.apply(&object(json!({"session_timeout": 7200}))).unwrap();
+        let mut nested = Config::default();
+        nested.apply(&object(json!({"token": {"access_timeout": 7200}}))).unwrap();
+        assert_eq!(flat, nested);
+        assert_eq!(flat.settings().access_timeout, 7200);
+        let view = flat.view();
+        assert_eq!(view["session_timeout"], 7200);
+        assert_eq!(view["token"]["access_timeout"], 7200);
+        assert_eq!(view["token"]["refresh_timeout"], 2_592_000);
+    }
+
+    #[test]
+    fn defaults_are_the_rulings() {
+        let settings = Config::default().settings();
+        assert_eq!((settings.access_timeout, settings.refresh_timeout), (3600, 2_592_000));
+        assert_eq!((settings.login_attempts_limit, settings.login_attempts_window), (5, 300));
+        assert!(settings.refresh_token_rotation && settings.password_require_special);
+        assert!(!settings.password_require_numbers);
+        assert_eq!(settings.audience, None);
+    }
+
+    #[test]
+    fn a_setting_of_the_wrong_type_is_refused_and_nothing_applied() {
+        let mut config = Config::default();
+        let errors = config
+            .apply(&object(json!({"session_timeout": "long", "password_min_length": 9, "require_mfa": true})))
+            .unwrap_err();
+        assert_eq!(errors.len(), 2);
+        assert_eq!(config, Config::default());
+    }
+
+    #[test]
+    fn unknown_keys_are_kept_and_merged() {
+        let mut config = Config::default();
+        config.apply(&object(json!({"auth": {"otp_length": 6}, "templates": {"a": {"x": 1}}}))).unwrap();
+        config.apply(&object(json!({"templates": {"a": {"y": 2}}}))).unwrap();
+        let view = config.view();
+        assert_eq!(view["auth"]["otp_length"], 6);
+        assert_eq!(view["auth"]["password_min_length"], 8);
+        assert_eq!(view["templates"]["a"], json!({"x": 1, "y": 2}));
+    }
+
+    #[test]
+    fn null_resets_a_setting() {
+        let mut config = Config::default();
+        config.apply(&object(json!({"session_timeout": 7200}))).unwrap();
+        config.apply(&object(json!({"session_timeout": null}))).unwrap();
+        assert_eq!(config.settings().access_timeout, 3600);
+    }
+}

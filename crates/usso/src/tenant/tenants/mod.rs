@@ -1,0 +1,9 @@
+//! Tenants: the organisations an installation serves.
+//!
+//! The record is one aggregate in the platform's partition: domains, key set, settings. Called by the system
+//! administrator (all tenants) and by a tenant's own administrators (their own).
+
+pub mod model;
+pub mod routes;
+pub mod schema;
+pub mod service;

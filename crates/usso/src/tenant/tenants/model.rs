@@ -1,0 +1,118 @@
+//! The tenant record.
+
+use crate::tenant::keys::KeySet;
+use crate::tenant::settings::Config;
+use kernel::{Key, Record, TenantId, Timestamp};
+use protocol::jose::Algorithm;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// A host name of a tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Domain {
+    /// The normalised host.
+    pub host: String,
+    /// Whether it counts: set by the system administrator, or ownership proven (ruling D27).
+    pub is_proven: bool,
+}
+
+/// An issuer that was written once and is accepted until its tokens have expired.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetiredIssuer {
+    /// The former issuer.
+    pub issuer: String,
+    /// From when on it is refused.
+    pub until: Timestamp,
+}
+
+/// An organisation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Tenant {
+    /// `org_` and the slug.
+    pub id: TenantId,
+    /// For people.
+    pub name: String,
+    /// For addresses.
+    pub slug: String,
+    /// Its host names.
+    pub domains: Vec<Domain>,
+    /// Whether it is served.
+    pub is_active: bool,
+    /// What new keys sign with.
+    pub algorithm: Algorithm,
+    /// Its signing keys.
+    pub keys: KeySet,
+    /// Bumped to end every session of the tenant (ruling D26).
+    pub session_epoch: u64,
+    /// Issuers in their overlap.
+    #[serde(default)]
+    pub retired_issuers: Vec<RetiredIssuer>,
+    /// Settings.
+    #[serde(default)]
+    pub config: Config,
+    /// Name, logo, colours.
+    #[serde(default)]
+    pub branding: Map<String, Value>,
+    /// Mail and SMS providers; secrets sealed.
+    #[serde(default)]
+    pub messaging: Map<String, Value>,
+    /// Pages of a separate front end.
+    #[serde(default)]
+    pub frontend_urls: Map<String, Value>,
+    /// Whatever the operator keeps with it.
+    #[serde(default)]
+    pub custom_payload: Map<String, Value>,
+    /// Who created it.
+    pub created_by: Option<String>,
+}
+
+impl Record for Tenant {
+    const KIND: &'static str = "tenant";
+    const VERSION: u32 = 1;
+
+    fn id(&self) -> &str {
+        self.id.as_str()
+    }
+
+    fn keys(&self) -> Vec<Key> {
+        // A host belongs to a tenant once proven; before that anybody may claim it, so nobody can squat on it.
+        let proven = self.domains.iter().filter(|d| d.is_proven).map(|d| Self::domain_key(&d.host));
+        proven.chain([Self::slug_key(&self.slug)]).collect()
+    }
+
+    fn tags(&self) -> Vec<String> {
+        vec![format!("active:{}", self.is_active)]
+    }
+
+    fn sorts(&self) -> Vec<(&'static str, String)> {
+        vec![("name", self.name.clone())]
+    }
+}
+
+impl Tenant {
+    /// The key a host is found by.
+    pub fn domain_key(host: &str) -> Key {
+        Key::new("domain", host)
+    }
+
+    /// The key a slug is found by.
+    pub fn slug_key(slug: &str) -> Key {
+        Key::new("slug", slug)
+    }
+
+    /// Whether this host resolves to the tenant.
+    pub fn answers_to(&self, host: &str) -> bool {
+        self.domains.iter().any(|d| d.is_proven && d.host == host)
+    }
+
+    /// Replaces the domains; issuers that vanish stay accepted until `until`, and those that return are current
+    /// again.
+    pub fn set_domains(&mut self, domains: Vec<Domain>, base: &crate::tenant::issuer::BaseUrl, until: Timestamp) {
+        for gone in self.domains.iter().filter(|d| d.is_proven && !domains.iter().any(|n| n.host == d.host)) {
+            self.retired_issuers.push(RetiredIssuer { issuer: base.origin_of(&gone.host), until });
+        }
+        let current: Vec<String> = domains.iter().map(|d| base.origin_of(&d.host)).collect();
+        self.retired_issuers.retain(|r| !current.contains(&r.issuer));
+        self.domains = domains;
+    }
+}

@@ -1,0 +1,153 @@
+//! Verifying a token of one tenant.
+//!
+//! A token is this tenant's when its key is, its `tenant_id` is, and its `iss` is a member of the tenant's issuer set.
+//! Expiry allows no skew: the same clock wrote it. What kind a token may be, and whether its session lives, is for
+//! the caller.
+
+use crate::tenant::TenantScope;
+use kernel::{Problem, ProblemKind};
+use protocol::jose::Untrusted;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+/// Seconds a token's `iat` may lie in the future (instances' clocks differ).
+const CLOCK_SKEW: i64 = 60;
+
+/// The claims of every token this installation signs (contract 2.3, 2.4; RFC 7519 §4.1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claims {
+    /// Unique id.
+    pub jti: String,
+    /// `access`, `refresh` …: no token passes for another kind.
+    pub token_type: TokenType,
+    /// Issuer.
+    pub iss: String,
+    /// Subject: a user or a service.
+    pub sub: String,
+    /// Audience; never an array, and absent unless one is known (ruling D1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aud: Option<String>,
+    /// Issued at, seconds.
+    pub iat: i64,
+    /// Expires at, seconds.
+    pub exp: i64,
+    /// The tenant.
+    pub tenant_id: String,
+    /// The active workspace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace_id: Option<String>,
+    /// The session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<String>,
+    /// Effective role slugs; access tokens only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roles: Option<Vec<String>>,
+    /// Effective scopes; access tokens only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<Vec<String>>,
+    /// How the user proved who they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amr: Option<Vec<String>>,
+    /// How strongly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acr: Option<String>,
+    /// Equal to `sub` for users.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<String>,
+    /// `user`, `agent` or `api_key`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sub_type: Option<String>,
+    /// Display name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_name: Option<String>,
+    /// User name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// Verified e-mail address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// Verified phone number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone: Option<String>,
+    /// The refresh generation (ruling D2); refresh tokens only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub g: Option<u32>,
+}
+
+/// The kinds of token (contract 7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenType {
+    /// For applications and our own API.
+    Access,
+    /// For `/auth/refresh` only.
+    Refresh,
+    /// An unfinished sign-in.
+    Temporary,
+    /// One sensitive action.
+    Secure,
+    /// A link.
+    OneTime,
+    /// An OpenID Connect id token.
+    Id,
+}
+
+/// Why a token isn't accepted. The text never tells which check failed beyond expired or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// Not a token of this tenant.
+    #[error("invalid token")]
+    Invalid,
+    /// A token of this tenant whose time is over.
+    #[error("expired token")]
+    Expired,
+    /// A token of another kind than asked for.
+    #[error("wrong kind of token")]
+    WrongType,
+    /// Its session has ended, or its user or tenant ended all sessions.
+    #[error("revoked token")]
+    Revoked,
+}
+
+impl Problem for TokenError {
+    fn kind(&self) -> ProblemKind {
+        ProblemKind::Unauthenticated
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Invalid => "TOKEN_INVALID",
+            Self::Expired => "TOKEN_EXPIRED",
+            Self::WrongType => "TOKEN_TYPE_INVALID",
+            Self::Revoked => "TOKEN_REVOKED",
+        }
+    }
+
+    fn detail(&self) -> Cow<'static, str> {
+        match self {
+            Self::Invalid => "Invalid token",
+            Self::Expired => "Token expired",
+            Self::WrongType => "This kind of token is not accepted here",
+            Self::Revoked => "The session of this token has ended",
+        }
+        .into()
+    }
+}
+
+/// Verifies a token of this tenant: signature, issuer, tenant, times.
+///
+/// # Errors
+/// [`TokenError::Invalid`] or [`TokenError::Expired`].
+pub fn verify(tenant: &TenantScope, token: &str) -> Result<Claims, TokenError> {
+    let profile = tenant.profile();
+    let untrusted = Untrusted::parse(token).map_err(|_| TokenError::Invalid)?;
+    let key = untrusted.require_kid().ok().and_then(|kid| profile.keys.verifier(kid)).ok_or(TokenError::Invalid)?;
+    let verified = untrusted.verify(key).map_err(|_| TokenError::Invalid)?;
+    let claims: Claims = verified.claims().map_err(|_| TokenError::Invalid)?;
+    let now = tenant.now();
+    let is_ours = claims.tenant_id == tenant.id().as_str() && profile.issuers.accepts(&claims.iss, now);
+    if !is_ours || claims.iat > now.unix_seconds() + CLOCK_SKEW {
+        return Err(TokenError::Invalid);
+    }
+    if claims.exp <= now.unix_seconds() { Err(TokenError::Expired) } else { Ok(claims) }
+}
