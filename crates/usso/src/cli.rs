@@ -139,11 +139,17 @@ fn serve(config: &Config) -> Result<(), StartError> {
 
 fn say_password(password: &SecretString) -> Result<(), StartError> {
     let name = bootstrap::SYSTEM_USERNAME;
-    say(&format!("\n  system administrator: {name}\n  password (shown once): {}\n\n", password.expose_secret()))
+    say(&format!(
+        "\n  system administrator: {name}\n  password (shown once): {}\n\n",
+        password.expose_secret()
+    ))
 }
 
 /// Works on the database of a stopped server.
-fn offline(config: &Config, work: impl AsyncFnOnce(&Instance) -> Result<(), StartError>) -> Result<(), StartError> {
+fn offline(
+    config: &Config,
+    work: impl AsyncFnOnce(&Instance) -> Result<(), StartError>,
+) -> Result<(), StartError> {
     runtime()?.block_on(async {
         let instance = startup::open(config, config.server.port).await?;
         let done = work(&instance).await;

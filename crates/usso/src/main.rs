@@ -17,7 +17,10 @@ fn main() -> ExitCode {
                 text.push_str(&format!(": {inner}"));
                 cause = inner.source();
             }
-            #[expect(clippy::print_stderr, reason = "the log may not exist yet, and this is for the operator")]
+            #[expect(
+                clippy::print_stderr,
+                reason = "the log may not exist yet, and this is for the operator"
+            )]
             {
                 eprintln!("{text}");
             }

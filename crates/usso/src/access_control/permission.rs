@@ -96,7 +96,14 @@ mod tests {
 
     #[test]
     fn a_scope_grants_under_any_name_of_the_resource() {
-        for scope in ["read:sessions", "read:session", "manage:authsession", "*:*", "superadmin:*", "read:sso/sessions"] {
+        for scope in [
+            "read:sessions",
+            "read:session",
+            "manage:authsession",
+            "*:*",
+            "superadmin:*",
+            "read:sso/sessions",
+        ] {
             assert!(LIST.is_granted(&[scope.to_owned()], &[]), "{scope}");
         }
         for scope in ["read:users", "none:sessions", "read:app/sessions", ""] {

@@ -65,8 +65,10 @@ pub async fn reset_system_password(
     state: &AppState,
     password: Option<SecretString>,
 ) -> Result<SecretString, Failure> {
-    let tenant = state.registry.open(&TenantId::default_tenant()).await?.ok_or("there is no default tenant yet")?;
-    let user = users::find(&tenant, &system_identifier()?).await?.ok_or("there is no system administrator yet")?;
+    let tenant =
+        state.registry.open(&TenantId::default_tenant()).await?.ok_or("there is no default tenant yet")?;
+    let user =
+        users::find(&tenant, &system_identifier()?).await?.ok_or("there is no system administrator yet")?;
     let password = match password {
         Some(password) => {
             users::check_password(&tenant, &password, SYSTEM_USERNAME).await?;
@@ -102,6 +104,9 @@ fn generate(tenant: &TenantScope) -> SecretString {
 async fn warn_if_weak(tenant: &TenantScope, password: &SecretString) {
     // The operator's choice stands; hiding that it is a poor one would be no service.
     if users::check_password(tenant, password, SYSTEM_USERNAME).await.is_err() {
-        tracing::warn!(length = password.expose_secret().len(), "SYSTEM_PASSWORD is weak; choose a longer one");
+        tracing::warn!(
+            length = password.expose_secret().len(),
+            "SYSTEM_PASSWORD is weak; choose a longer one"
+        );
     }
 }

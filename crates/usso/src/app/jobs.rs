@@ -2,6 +2,7 @@
 
 use crate::http::AppState;
 use crate::tenant::audit::AuditEvent;
+use futures_util::future::join_all;
 use kernel::{Settlement, StorageError, StoredEffect, TenantId, Topic};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -46,11 +47,15 @@ pub async fn drain(state: &AppState) -> Result<(), StorageError> {
     let system = state.registry.system();
     loop {
         let due = system.effects_due(BATCH).await?;
-        let mut settled = Vec::with_capacity(due.len());
         let is_last = due.len() < BATCH as usize;
-        for effect in due {
+        // Side by side, so that their writes share commits.
+        let outcomes = join_all(due.into_iter().map(|effect| async {
             let position = effect.position;
-            let outcome = match carry_out(state, effect).await {
+            (position, carry_out(state, effect).await)
+        }));
+        let mut settled = Vec::new();
+        for (position, outcome) in outcomes.await {
+            let settlement = match outcome {
                 Ok(()) => Settlement::Done,
                 Err(StorageError::Unavailable(e)) => return Err(StorageError::Unavailable(e)),
                 Err(error) => {
@@ -58,7 +63,7 @@ pub async fn drain(state: &AppState) -> Result<(), StorageError> {
                     Settlement::RetryAt(system.now().plus_seconds(RETRY_AFTER))
                 }
             };
-            settled.push((position, outcome));
+            settled.push((position, settlement));
         }
         system.effects_settle(&settled).await?;
         if is_last {

@@ -1,6 +1,6 @@
 //! The master key: configured, or a file beside the embedded database; and the proof that it is the right one.
 
-use kernel::{Record, Stored, StorageError, SystemScope};
+use kernel::{Record, StorageError, Stored, SystemScope};
 use protocol::seal::{SealError, SealingKey};
 use serde::{Deserialize, Serialize};
 use std::fs::OpenOptions;
@@ -36,7 +36,7 @@ pub enum MasterKeyError {
 /// What the platform keeps about itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Installation {
-    /// Always [`Installation::ID`].
+    /// Always `installation`.
     pub id: String,
     /// Tells the right master key from a wrong one, and nothing about it.
     pub master_key_check: String,
@@ -72,8 +72,10 @@ pub fn load_or_create(data_dir: &Path, random: &dyn kernel::Random) -> Result<[u
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
             let mut key = [0u8; 32];
             random.fill(&mut key);
-            let text = zeroize::Zeroizing::new(base64::Engine::encode(&base64::prelude::BASE64_STANDARD, key));
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
+            let text =
+                zeroize::Zeroizing::new(base64::Engine::encode(&base64::prelude::BASE64_STANDARD, key));
+            let mut file =
+                OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
             file.write_all(text.as_bytes()).and_then(|()| file.write_all(b"\n")).map_err(failed)?;
             // The key must be there before anything is sealed with it.
             file.sync_all().map_err(failed)?;

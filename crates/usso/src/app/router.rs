@@ -30,7 +30,10 @@ fn described() -> OpenApiRouter<AppState> {
         .merge(onboarding::routes::router())
         .merge(sessions::routes::router())
         .merge(tenants::routes::router());
-    OpenApiRouter::with_openapi(Document::openapi()).nest(API, api).merge(keys::routes::router()).merge(health::router())
+    OpenApiRouter::with_openapi(Document::openapi())
+        .nest(API, api)
+        .merge(keys::routes::router())
+        .merge(health::router())
 }
 
 /// Other names of the same handlers (contract 1.1): not redirects, and not described twice.

@@ -27,7 +27,12 @@ pub struct Limits {
 
 /// Serves until the channel says to stop, then lets requests under way finish. Answers how many connections had to be
 /// cut.
-pub async fn serve(listener: TcpListener, edge: Edge, limits: Limits, mut stop: watch::Receiver<bool>) -> usize {
+pub async fn serve(
+    listener: TcpListener,
+    edge: Edge,
+    limits: Limits,
+    mut stop: watch::Receiver<bool>,
+) -> usize {
     let graceful = GracefulShutdown::new();
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout);
@@ -53,12 +58,21 @@ pub async fn serve(listener: TcpListener, edge: Edge, limits: Limits, mut stop: 
     }
 }
 
-fn connect(builder: &http1::Builder, graceful: &GracefulShutdown, edge: Edge, stream: TcpStream, peer: SocketAddr) {
+fn connect(
+    builder: &http1::Builder,
+    graceful: &GracefulShutdown,
+    edge: Edge,
+    stream: TcpStream,
+    peer: SocketAddr,
+) {
     // Answers are small and complete: waiting to fill a packet only adds latency.
     drop(stream.set_nodelay(true));
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let edge = edge.clone();
-        async move { Ok::<_, Infallible>(edge.handle(request.map(Body::new), (peer.ip(), false)).await) }
+        // Boxed, because the connection moves what it is given around.
+        Box::pin(
+            async move { Ok::<_, Infallible>(edge.handle(request.map(Body::new), (peer.ip(), false)).await) },
+        )
     });
     let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), service));
     tokio::spawn(async move {

@@ -53,9 +53,11 @@ pub struct Instance {
 /// Whatever keeps the instance from starting.
 pub async fn open(config: &Config, port: u16) -> Result<Instance, StartError> {
     let dir = &config.storage.data_dir;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| {
-        format!("the data directory {} can't be made: {e}", dir.display())
-    })?;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(|e| format!("the data directory {} can't be made: {e}", dir.display()))?;
     let storage = SqliteStorage::open(&config.storage.database_file(), SqliteOptions::default())?;
     let ports = Ports {
         storage: Arc::new(storage),
@@ -82,7 +84,11 @@ pub async fn assemble(config: &Config, port: u16, ports: Ports) -> Result<Instan
     let origin = config.origin(port).to_string();
     let base = BaseUrl::parse(&origin).ok_or_else(|| format!("{origin} is not an origin"))?;
     let identity = Identity::new(Hasher::new(hasher(config))?);
-    let state = Arc::new(crate::http::state::Services::new(Registry::new(system, seal, base), identity, http(config)));
+    let state = Arc::new(crate::http::state::Services::new(
+        Registry::new(system, seal, base),
+        identity,
+        http(config),
+    ));
     let domains = config.tenants.default_domains.iter().map(|d| d.as_str().to_owned()).collect();
     let generated_password = bootstrap::run(&state, domains, config.security.system_password()).await?;
     Ok(Instance { state, generated_password })
@@ -115,23 +121,29 @@ fn http(config: &Config) -> HttpConfig {
 /// When the instance can't start.
 pub async fn serve(config: &Config, mut ready: impl FnMut(&Instance, u16)) -> Result<(), StartError> {
     if config.tls.pair().is_some() {
-        return Err("TLS_CERT and TLS_KEY: this version has no TLS listener, put a reverse proxy in front".into());
+        return Err(
+            "TLS_CERT and TLS_KEY: this version has no TLS listener, put a reverse proxy in front".into()
+        );
     }
     let address = std::net::SocketAddr::new(config.server.host, config.server.port);
     // The port first: a second instance on the same machine must fail before it touches anything.
-    let listener = TcpListener::bind(address).await.map_err(|e| format!("{address} can't be listened on: {e}"))?;
+    let listener =
+        TcpListener::bind(address).await.map_err(|e| format!("{address} can't be listened on: {e}"))?;
     let port = listener.local_addr()?.port();
     let instance = open(config, port).await?;
     let edge = Edge::new(router::router(instance.state.clone()), instance.state.clone());
+    // Before anybody is told that the server is ready: from then on a signal means to drain.
+    let asked_to_stop = stop_signal()?;
     ready(&instance, port);
     let (stop, stopped) = watch::channel(false);
     let mut jobs = jobs::start(instance.state.clone(), stopped.clone());
     tokio::spawn(async move {
-        signal().await;
+        asked_to_stop.await;
         tracing::info!("stopping: requests under way are finished");
         let _ = stop.send(true);
     });
-    let limits = server::Limits { header_timeout: config.server.header_timeout(), drain: config.server.drain() };
+    let limits =
+        server::Limits { header_timeout: config.server.header_timeout(), drain: config.server.drain() };
     let cut = server::serve(listener, edge, limits, stopped).await;
     while jobs.join_next().await.is_some() {}
     instance.state.registry.system().ports().storage.close().await;
@@ -139,14 +151,14 @@ pub async fn serve(config: &Config, mut ready: impl FnMut(&Instance, u16)) -> Re
     Ok(())
 }
 
-async fn signal() {
+/// Listens for the signals to stop from now on; the future ends when one has come.
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
-        tracing::error!("signals can't be listened for");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
-    }
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
+    })
 }

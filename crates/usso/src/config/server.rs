@@ -21,13 +21,13 @@ section! {
         trusted_proxies: Vec<Network> = Vec::new(), example "[\"10.0.0.0/8\", \"::1\"]", env "TRUSTED_PROXIES";
         /// The largest request body, in bytes.
         body_limit_bytes: usize = 1024 * 1024;
-        /// How long a client may take to send its request headers, in seconds.
-        header_timeout_seconds: u32 = 10;
+        /// How long a connection may be idle, or its request headers incomplete, in seconds.
+        header_timeout_seconds: u32 = 75;
         /// How long answering a request may take, in seconds.
         request_timeout_seconds: u32 = 30;
         /// How long requests in progress may go on after the signal to stop, in seconds.
         drain_seconds: u32 = 10;
-        /// Development mode: messages without a delivery go to the outbox directory and the log says more.
+        /// Development mode: the log says more.
         debug: bool = false, env "DEBUG";
         /// The name shown to users.
         project_name: String = "USSO".to_owned(), env "PROJECT_NAME";

@@ -4,7 +4,7 @@
 //! is the client, because everything left of it may be invented.
 
 use crate::config::Network;
-use http::HeaderMap;
+use http::{HeaderMap, header};
 use std::net::IpAddr;
 
 /// The proxies in front.
@@ -36,11 +36,15 @@ pub struct Forwarded {
 
 /// Reads the forwarded headers, if the peer may send them.
 pub fn resolve(peer: IpAddr, peer_is_tls: bool, headers: &HeaderMap, trusted: &TrustedProxies) -> Forwarded {
-    let own_host = text(headers, "host");
+    let own_host = text(headers, &header::HOST);
     if !trusted.contains(peer) {
         return Forwarded { ip: peer.to_canonical(), is_https: peer_is_tls, host: own_host };
     }
-    let last = |name| text(headers, name).and_then(|v| v.rsplit(',').next().map(|v| v.trim().to_owned()));
+    // A proxy appends, to the line or as a line of its own: only the very last entry is its word.
+    let last = |name: &str| {
+        let line = headers.get_all(name).iter().next_back()?.to_str().ok()?;
+        line.rsplit(',').next().map(|v| v.trim().to_owned())
+    };
     Forwarded {
         ip: forwarded_for(headers, trusted).unwrap_or_else(|| peer.to_canonical()),
         is_https: last("x-forwarded-proto").map_or(peer_is_tls, |proto| proto.eq_ignore_ascii_case("https")),
@@ -58,7 +62,7 @@ fn forwarded_for(headers: &HeaderMap, trusted: &TrustedProxies) -> Option<IpAddr
     hops.iter().rev().find(|ip| !trusted.contains(**ip)).or(hops.first()).copied()
 }
 
-fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+fn text(headers: &HeaderMap, name: impl header::AsHeaderName) -> Option<String> {
     headers.get(name)?.to_str().ok().map(str::to_owned)
 }
 
@@ -83,13 +87,15 @@ mod tests {
             ("x-forwarded-host", "victim.com"),
         ]);
         let seen = resolve("8.8.8.8".parse().unwrap(), false, &spoofed, &trusted());
-        let wanted = Forwarded { ip: "8.8.8.8".parse().unwrap(), is_https: false, host: Some("a.com".into()) };
+        let wanted =
+            Forwarded { ip: "8.8.8.8".parse().unwrap(), is_https: false, host: Some("a.com".into()) };
         assert_eq!(seen, wanted);
     }
 
     #[test]
     fn behind_a_proxy_the_last_untrusted_hop_is_the_client() {
-        let forwarded = headers(&[("x-forwarded-for", "6.6.6.6, 1.2.3.4, 10.0.0.9"), ("x-forwarded-proto", "https")]);
+        let forwarded =
+            headers(&[("x-forwarded-for", "6.6.6.6, 1.2.3.4, 10.0.0.9"), ("x-forwarded-proto", "https")]);
         let seen = resolve("10.0.0.1".parse().unwrap(), false, &forwarded, &trusted());
         assert_eq!((seen.ip, seen.is_https), ("1.2.3.4".parse().unwrap(), true));
     }
@@ -97,6 +103,9 @@ mod tests {
     #[test]
     fn an_unreadable_chain_falls_back_to_the_proxy() {
         let garbage = headers(&[("x-forwarded-for", "1.2.3.4, banana")]);
-        assert_eq!(resolve("10.0.0.1".parse().unwrap(), false, &garbage, &trusted()).ip, "10.0.0.1".parse::<IpAddr>().unwrap());
+        assert_eq!(
+            resolve("10.0.0.1".parse().unwrap(), false, &garbage, &trusted()).ip,
+            "10.0.0.1".parse::<IpAddr>().unwrap()
+        );
     }
 }

@@ -4,6 +4,7 @@
 //! pages of the tenant's own origins and of those it lists, by exact origin, with credentials.
 
 use crate::http::Tenant;
+use crate::tenant::issuer::Addressed;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 const METHODS: &str = "GET, POST, PUT, PATCH, DELETE, OPTIONS";
@@ -22,7 +23,12 @@ pub fn is_public(path: &str) -> bool {
 /// Whether a page of this origin may call the tenant with credentials.
 pub fn is_allowed(tenant: &Tenant, origin: &str) -> bool {
     let profile = tenant.scope.profile();
-    profile.issuers.is_own_origin(origin) || profile.settings.cors_origins.iter().any(|o| o == origin)
+    // The pages below `/t/{tenant_id}` are on the installation's own origin.
+    let is_beside = tenant.addressed == Addressed::Path
+        && tenant.issuer().strip_suffix(&tenant.cookie_path()) == Some(origin);
+    is_beside
+        || profile.issuers.is_own_origin(origin)
+        || profile.settings.cors_origins.iter().any(|o| o == origin)
 }
 
 /// Whether a request is a preflight.

@@ -11,7 +11,8 @@ use kernel::ProblemKind;
 /// `ORIGIN_NOT_ALLOWED` when it names no origin, or a foreign one.
 pub fn check(tenant: &Tenant, headers: &HeaderMap) -> Result<(), ApiError> {
     let text = |name| headers.get(name).and_then(|v| v.to_str().ok());
-    let origin = text(header::ORIGIN).map(str::to_owned).or_else(|| text(header::REFERER).and_then(origin_of));
+    let origin =
+        text(header::ORIGIN).map(str::to_owned).or_else(|| text(header::REFERER).and_then(origin_of));
     if origin.is_some_and(|origin| cors::is_allowed(tenant, &origin)) {
         return Ok(());
     }
@@ -19,7 +20,8 @@ pub fn check(tenant: &Tenant, headers: &HeaderMap) -> Result<(), ApiError> {
     Err(ApiError::new(ProblemKind::Forbidden, "ORIGIN_NOT_ALLOWED", detail))
 }
 
-fn origin_of(url: &str) -> Option<String> {
+/// The origin of a URL with an authority and without a user part.
+pub(crate) fn origin_of(url: &str) -> Option<String> {
     let (scheme, rest) = url.split_once("://")?;
     let authority = rest.split(['/', '?', '#']).next()?;
     // A user part would let `http://own.host@evil.example` pass for its own host.

@@ -19,8 +19,7 @@ const SWAGGER: &str = r#"<!doctype html>
 <body><div id="swagger-ui"></div>
 <script src="docs/swagger-ui-bundle.js"></script><script src="docs/start.js"></script></body></html>"#;
 
-const SWAGGER_START: &str =
-    r##"SwaggerUIBundle({ url: "openapi.json", dom_id: "#swagger-ui", deepLinking: true, validatorUrl: null });"##;
+const SWAGGER_START: &str = r##"SwaggerUIBundle({ url: "openapi.json", dom_id: "#swagger-ui", deepLinking: true, validatorUrl: null });"##;
 
 const REFERENCE: &str = r#"<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>USSO API reference</title>

@@ -18,8 +18,7 @@ use std::sync::Arc;
 use tower::ServiceExt;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const TENANT_ID: &str = "x-tenant-id";
-const MAX_USER_AGENT: usize = 256;
+const TENANT_ID: HeaderName = HeaderName::from_static("x-tenant-id");
 
 /// The front door of an instance.
 #[derive(Clone)]
@@ -44,31 +43,33 @@ impl Edge {
         let (mut parts, body) = request.into_parts();
         let path_tenant = rewrite(&mut parts.uri);
         let info = self.info(&parts.headers, path_tenant, peer, is_tls);
-        let (method, path) = (parts.method.clone(), parts.uri.path().to_owned());
+        let (method, uri) = (parts.method.clone(), parts.uri.clone());
+        let path = uri.path();
         let origin = parts.headers.get(header::ORIGIN).cloned();
         parts.extensions.insert(info.clone());
 
         let mut cross_origin = None;
         if let Some(origin) = origin {
-            let tenant = if cors::is_public(&path) { None } else { select(&self.state, &info).await.ok() };
-            let allowed = tenant.as_ref().is_some_and(|t| origin.to_str().is_ok_and(|o| cors::is_allowed(t, o)));
+            let tenant = if cors::is_public(path) { None } else { select(&self.state, &info).await.ok() };
+            let allowed =
+                tenant.as_ref().is_some_and(|t| origin.to_str().is_ok_and(|o| cors::is_allowed(t, o)));
             tenant.map(|t| parts.extensions.insert(t));
             cross_origin = Some((origin, allowed));
         }
         let mut response = match &cross_origin {
-            Some((_, allowed)) if cors::is_preflight(&method, &parts.headers) => preflight(&path, *allowed),
+            Some((_, allowed)) if cors::is_preflight(&method, &parts.headers) => preflight(path, *allowed),
             _ => self.route(Request::from_parts(parts, body)).await,
         };
         if let Some(error) = response.extensions_mut().remove::<ApiError>() {
-            let kept = std::mem::take(response.headers_mut());
-            response = error.render(&info.id);
-            response.headers_mut().extend(kept.into_iter().filter_map(|(name, value)| Some((name?, value))));
+            let allow = response.headers_mut().remove(header::ALLOW);
+            response = error.render(info.id());
+            allow.map(|value| response.headers_mut().insert(header::ALLOW, value));
         }
         if let Some((origin, allowed)) = &cross_origin {
-            cors::answer(response.headers_mut(), &path, origin, *allowed);
+            cors::answer(response.headers_mut(), path, origin, *allowed);
         }
-        finish(&mut response, &info.id);
-        log(&info, &method, &path, response.status());
+        log(&info, &method, path, response.status());
+        finish(&mut response, info.id.clone());
         response
     }
 
@@ -76,7 +77,9 @@ impl Edge {
         match AssertUnwindSafe(self.router.clone().oneshot(request)).catch_unwind().await {
             Ok(Ok(response)) => unrouted(response),
             Ok(Err(never)) => match never {},
-            Err(_) => ApiError::new(ProblemKind::Internal, "INTERNAL_ERROR", "Internal error").into_response(),
+            Err(_) => {
+                ApiError::new(ProblemKind::Internal, "INTERNAL_ERROR", "Internal error").into_response()
+            }
         }
     }
 
@@ -84,21 +87,21 @@ impl Edge {
         let from = client_ip::resolve(peer, is_tls, headers, &self.state.http.trusted_proxies);
         let mut named = headers.get_all(TENANT_ID).iter();
         let header = named.next().map(|v| v.to_str().unwrap_or_default().to_owned());
-        let agent = headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok());
         Arc::new(RequestInfo {
             id: self.state.next_request_id(),
             ip: from.ip,
             is_https: from.is_https,
-            user_agent: agent.map(|a| a.chars().take(MAX_USER_AGENT).collect()),
+            user_agent: headers.get(header::USER_AGENT).cloned(),
             selection: Selection { header, path, host: from.host },
-            is_ambiguous: named.next().is_some(),
+            // Two hosts are as ambiguous as two ids (RFC 9112 §3.2): another hop may have read the other one.
+            is_ambiguous: named.next().is_some() || headers.get_all(header::HOST).iter().nth(1).is_some(),
         })
     }
 }
 
 /// Takes `/t/{tenant_id}` off the path (ruling D16) and a trailing slash, so that neither needs routes of its own; a
 /// redirect would lose the body of a POST in some clients.
-fn rewrite(uri: &mut Uri) -> Option<String> {
+pub(super) fn rewrite(uri: &mut Uri) -> Option<String> {
     let path = uri.path();
     let (tenant, rest) = match path.strip_prefix("/t/") {
         Some(after) => {
@@ -128,9 +131,12 @@ fn preflight(path: &str, allowed: bool) -> Response {
 
 /// The router's own bare 404 and 405 get the envelope like every other error.
 fn unrouted(response: Response) -> Response {
-    let is_bare = response.extensions().get::<ApiError>().is_none() && !response.headers().contains_key(header::CONTENT_TYPE);
+    let is_bare = response.extensions().get::<ApiError>().is_none()
+        && !response.headers().contains_key(header::CONTENT_TYPE);
     match response.status() {
         StatusCode::NOT_FOUND if is_bare => ApiError::not_found().into_response(),
+        // The router's own word about a path that isn't UTF-8 when decoded: no id is like that.
+        StatusCode::BAD_REQUEST if is_text(&response) => ApiError::not_found().into_response(),
         StatusCode::METHOD_NOT_ALLOWED if is_bare => {
             let detail = "This method is not allowed here";
             let mut error =
@@ -144,31 +150,34 @@ fn unrouted(response: Response) -> Response {
     }
 }
 
+fn is_text(response: &Response) -> bool {
+    let mime = response.headers().get(header::CONTENT_TYPE);
+    mime.is_some_and(|mime| mime.as_bytes().starts_with(b"text/plain"))
+}
+
 /// What every answer carries, unless the handler said otherwise.
-fn finish(response: &mut http::Response<Body>, request_id: &str) {
+fn finish(response: &mut http::Response<Body>, request_id: HeaderValue) {
     let headers = response.headers_mut();
-    let defaults: [(HeaderName, &'static str); 4] = [
-        (header::CACHE_CONTROL, "no-store"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
-    ];
-    for (name, value) in defaults {
-        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // JSON can be neither framed to any use nor does it link anywhere: these are for pages.
+    if headers.get(header::CONTENT_TYPE).is_none_or(|mime| mime != "application/json") {
+        let policy = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+        headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(policy);
+        headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
+        headers.entry(header::X_FRAME_OPTIONS).or_insert(HeaderValue::from_static("DENY"));
     }
-    if let Ok(id) = HeaderValue::from_str(request_id) {
-        headers.insert(REQUEST_ID, id);
-    }
+    headers.insert(REQUEST_ID, request_id);
 }
 
 fn log(info: &RequestInfo, method: &Method, path: &str, status: StatusCode) {
     // Reads that went well are the bulk of all requests and of little interest.
     if status.is_server_error() {
-        tracing::warn!(request_id = %info.id, %method, path, status = status.as_u16(), ip = %info.ip, "request");
+        tracing::warn!(request_id = info.id(), %method, path, status = status.as_u16(), ip = %info.ip, "request");
     } else if method.is_safe() && status.is_success() {
-        tracing::debug!(request_id = %info.id, %method, path, status = status.as_u16(), ip = %info.ip, "request");
+        tracing::debug!(request_id = info.id(), %method, path, status = status.as_u16(), ip = %info.ip, "request");
     } else {
-        tracing::info!(request_id = %info.id, %method, path, status = status.as_u16(), ip = %info.ip, "request");
+        tracing::info!(request_id = info.id(), %method, path, status = status.as_u16(), ip = %info.ip, "request");
     }
 }
 

@@ -14,7 +14,11 @@ use std::collections::BTreeMap;
 /// Every code the API answers with, its usual status and what it means. Generates `docs/errors.md`.
 pub const CODES: &[(&str, u16, &str)] = &[
     ("ACCOUNT_INACTIVE", 403, "The secret was right, but the account may not sign in."),
-    ("CONFLICT", 409, "The object clashes with an existing one, or an equal request is still being worked on."),
+    (
+        "CONFLICT",
+        409,
+        "The object clashes with an existing one, or an equal request is still being worked on.",
+    ),
     ("GONE", 410, "Used up or expired."),
     ("IDEMPOTENCY_KEY_REUSED", 409, "The Idempotency-Key was used for a different request."),
     ("IDENTIFIER_EXISTS", 409, "Somebody has this identifier."),
@@ -36,13 +40,21 @@ pub const CODES: &[(&str, u16, &str)] = &[
     ("SERVICE_UNAVAILABLE", 503, "Overloaded or a dependency is away; Retry-After tells when to try again."),
     ("TENANT_CONFLICT", 400, "Host, header and path name different tenants."),
     ("TENANT_INACTIVE", 403, "The tenant is switched off."),
-    ("TENANT_NOT_FOUND", 400, "Host, header or path name no tenant. For `?domain=` and `?tenant_id=` of the key set 404."),
+    (
+        "TENANT_NOT_FOUND",
+        400,
+        "Host, header or path name no tenant. For `?domain=` and `?tenant_id=` of the key set 404.",
+    ),
     ("TOKEN_EXPIRED", 401, "The token's time is over."),
     ("TOKEN_INVALID", 401, "Not a token of this tenant."),
     ("TOKEN_REVOKED", 401, "The token's session has ended."),
     ("TOKEN_TYPE_INVALID", 401, "This kind of token is not accepted here."),
     ("UNSUPPORTED_MEDIA_TYPE", 415, "The body must be application/json."),
-    ("VALIDATION_ERROR", 400, "Malformed JSON, duplicate members, missing fields, wrong types or values; see `errors`."),
+    (
+        "VALIDATION_ERROR",
+        400,
+        "Malformed JSON, duplicate members, missing fields, wrong types or values; see `errors`.",
+    ),
     ("WEAK_PASSWORD", 400, "The password does not satisfy the tenant's policy; the detail says why."),
 ];
 

@@ -45,7 +45,8 @@ where
 {
     let Some(key) = headers.get(KEY) else { return work.await };
     let key = key.to_str().ok().filter(|k| (1..=MAX_KEY).contains(&k.len()));
-    let key = key.ok_or_else(|| ApiError::invalid(Vec::new(), "Idempotency-Key must have 1 to 255 characters"))?;
+    let key =
+        key.ok_or_else(|| ApiError::invalid(Vec::new(), "Idempotency-Key must have 1 to 255 characters"))?;
     // The caller is part of the key, so that nobody is given somebody else's answer.
     let caller = headers.get(header::AUTHORIZATION).map_or(&b""[..], HeaderValue::as_bytes);
     let id = OneTime::id_for("idempotency", &[operation, key, &b64url::encode(protocol::sha256(caller))]);
@@ -110,8 +111,10 @@ async fn keep(tenant: &Tenant, id: &str, response: Response) -> Result<Response,
 }
 
 async fn replay(tenant: &Tenant, id: &str, fingerprint: &str) -> Result<Response, ApiError> {
-    let stored = tenant.scope.records::<OneTime>().get(id).await.map_err(|e| crate::http::error::storage(&e))?;
-    let busy = || ApiError::new(ProblemKind::Conflict, "CONFLICT", "An equal request is still being worked on");
+    let stored =
+        tenant.scope.records::<OneTime>().get(id).await.map_err(|e| crate::http::error::storage(&e))?;
+    let busy =
+        || ApiError::new(ProblemKind::Conflict, "CONFLICT", "An equal request is still being worked on");
     let stored = stored.ok_or_else(busy)?;
     if stored.data.get("body").and_then(|b| b.as_str()) != Some(fingerprint) {
         let detail = "This Idempotency-Key was used for a different request";

@@ -92,8 +92,10 @@ pub async fn read(request: Request, state: &AppState) -> Result<Bytes, ApiError>
             Err(ApiError::new(ProblemKind::TooLarge, "PAYLOAD_TOO_LARGE", detail))
         }
         Ok(Err(_)) => Err(ApiError::invalid(Vec::new(), "The body could not be read")),
-        Err(_) => Err(ApiError::new(ProblemKind::Invalid, "REQUEST_TIMEOUT", "The body did not arrive in time")
-            .with_status(http::StatusCode::REQUEST_TIMEOUT)),
+        Err(_) => {
+            Err(ApiError::new(ProblemKind::Invalid, "REQUEST_TIMEOUT", "The body did not arrive in time")
+                .with_status(http::StatusCode::REQUEST_TIMEOUT))
+        }
     }
 }
 
@@ -104,6 +106,10 @@ pub async fn read(request: Request, state: &AppState) -> Result<Bytes, ApiError>
 pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     let value: serde_json::Value = protocol::jose::strict_json::from_slice(body, MAX_DEPTH)
         .map_err(|e| blame(vec!["body".into()], format!("not valid JSON: {e}"), "json"))?;
+    // Derived readers take an array for a struct, field by field; nobody means that.
+    if !value.is_object() {
+        return Err(blame(vec!["body".into()], "not an object".to_owned(), "type"));
+    }
     serde_path_to_error::deserialize(value).map_err(|e| {
         let mut loc: Vec<Cow<'static, str>> = vec!["body".into()];
         loc.extend(e.path().iter().filter_map(|segment| match segment {

@@ -12,6 +12,8 @@ pub mod csrf;
 pub mod docs;
 pub mod edge;
 pub mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod health;
 pub mod idempotency;
 pub mod json;

@@ -1,30 +1,44 @@
 //! What the edge found out about a request before any handler ran.
 
 use crate::tenant::{ClientInfo, Selection};
+use http::HeaderValue;
 use std::net::IpAddr;
 use std::sync::Arc;
+
+/// How much of a `User-Agent` is kept, in characters.
+const MAX_USER_AGENT: usize = 256;
 
 /// Facts about a request, kept in its extensions.
 #[derive(Debug, Clone)]
 pub struct RequestInfo {
-    /// Its id, also in the answer's `X-Request-ID`.
-    pub id: String,
+    /// Its id, as it will stand in the answer's `X-Request-ID`.
+    pub id: HeaderValue,
     /// The client's address.
     pub ip: IpAddr,
     /// Whether the client spoke TLS.
     pub is_https: bool,
-    /// Its `User-Agent`, cut to 256 bytes.
-    pub user_agent: Option<String>,
+    /// Its `User-Agent`.
+    pub user_agent: Option<HeaderValue>,
     /// What it says about its tenant.
     pub selection: Selection,
-    /// Whether it carried more than one `X-Tenant-ID`.
+    /// Whether it carried more than one `X-Tenant-ID` or `Host`.
     pub is_ambiguous: bool,
 }
 
 impl RequestInfo {
-    /// The other end, for audit events.
+    /// The id as text.
+    pub fn id(&self) -> &str {
+        self.id.to_str().unwrap_or_default()
+    }
+
+    /// The other end, for audit events. The agent is cut to 256 characters.
     pub fn client(&self) -> ClientInfo {
-        ClientInfo { ip: self.ip, user_agent: self.user_agent.clone(), request_id: self.id.clone() }
+        let agent = self.user_agent.as_ref().and_then(|agent| agent.to_str().ok());
+        ClientInfo {
+            ip: self.ip,
+            user_agent: agent.map(|agent| agent.chars().take(MAX_USER_AGENT).collect()),
+            request_id: self.id().to_owned(),
+        }
     }
 }
 

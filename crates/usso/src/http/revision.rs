@@ -30,7 +30,8 @@ impl<S: Sync> FromRequestParts<S> for IfMatch {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        let value = parts.headers.get(header::IF_MATCH).map(|v| v.to_str().unwrap_or_default().trim().to_owned());
+        let value =
+            parts.headers.get(header::IF_MATCH).map(|v| v.to_str().unwrap_or_default().trim().to_owned());
         Ok(Self(value))
     }
 }

@@ -3,6 +3,8 @@
 use crate::http::client_ip::TrustedProxies;
 use crate::identity::Identity;
 use crate::tenant::Registry;
+use bytes::Bytes;
+use http::HeaderValue;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -29,7 +31,7 @@ pub struct Services {
     /// How the edge behaves.
     pub http: HttpConfig,
     /// The OpenAPI document, serialised.
-    pub openapi: std::sync::OnceLock<bytes::Bytes>,
+    pub openapi: std::sync::OnceLock<Bytes>,
     /// The paths of `/auth`.
     pub auth_paths: std::sync::OnceLock<Vec<String>>,
     draining: AtomicBool,
@@ -57,9 +59,10 @@ impl Services {
     }
 
     /// A request id: unique in the installation, and cheap.
-    pub fn next_request_id(&self) -> String {
+    pub fn next_request_id(&self) -> HeaderValue {
         let count = self.requests.fetch_add(1, Ordering::Relaxed);
-        format!("req_{:08x}{count:08x}", self.request_prefix)
+        let id = format!("req_{:08x}{count:08x}", self.request_prefix);
+        HeaderValue::from_maybe_shared(Bytes::from(id)).unwrap_or(HeaderValue::from_static("req_"))
     }
 
     /// From now on the instance wants no new work.

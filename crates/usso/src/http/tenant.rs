@@ -2,8 +2,8 @@
 
 use crate::http::request_info::SharedInfo;
 use crate::http::{ApiError, AppState};
-use crate::tenant::registry::Selected;
 use crate::tenant::issuer::Addressed;
+use crate::tenant::registry::Selected;
 use crate::tenant::{ClientInfo, SelectionError, TenantScope};
 use axum::extract::FromRequestParts;
 use http::request::Parts;

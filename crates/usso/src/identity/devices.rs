@@ -31,9 +31,10 @@ impl Device {
     pub fn known_to(&self, tenant: &TenantScope, user: &UserId) -> Option<&str> {
         let message = Self::message(&self.id, user);
         let mac = &tenant.profile().device_mac;
-        let known = self.tags.iter().any(|tag| {
-            b64url::decode(tag).is_ok_and(|tag| mac.verify(message.as_bytes(), &tag))
-        });
+        let known = self
+            .tags
+            .iter()
+            .any(|tag| b64url::decode(tag).is_ok_and(|tag| mac.verify(message.as_bytes(), &tag)));
         (known && !self.id.is_empty()).then_some(self.id.as_str())
     }
 

@@ -16,7 +16,7 @@ pub mod users;
 
 use crate::tenant::TenantScope;
 use kernel::cache::Cache;
-use kernel::{SessionId, Stored, StorageError, TenantId, UserId};
+use kernel::{SessionId, StorageError, Stored, TenantId, UserId};
 use sessions::model::Session;
 use std::sync::Arc;
 use users::model::User;
@@ -46,13 +46,19 @@ impl Identity {
     ///
     /// # Errors
     /// When the database is away.
-    pub async fn user(&self, tenant: &TenantScope, id: &UserId) -> Result<Option<Arc<Stored<User>>>, StorageError> {
+    pub async fn user(
+        &self,
+        tenant: &TenantScope,
+        id: &UserId,
+    ) -> Result<Option<Arc<Stored<User>>>, StorageError> {
         let key = (tenant.id().clone(), id.clone());
         if let Some(user) = self.users.get(&key) {
             return Ok(Some(user));
         }
         let stamp = self.users.stamp(&key);
-        let Some(user) = tenant.records::<User>().get(id.as_str()).await?.map(Arc::new) else { return Ok(None) };
+        let Some(user) = tenant.records::<User>().get(id.as_str()).await?.map(Arc::new) else {
+            return Ok(None);
+        };
         self.users.insert(key, user.clone(), stamp);
         Ok(Some(user))
     }
@@ -92,7 +98,12 @@ impl Identity {
     }
 
     /// Keeps a session this process has just advanced, unless it was revoked meanwhile.
-    pub(crate) fn keep_session(&self, tenant: &TenantScope, session: Stored<Session>, stamp: kernel::cache::Stamp) {
+    pub(crate) fn keep_session(
+        &self,
+        tenant: &TenantScope,
+        session: Stored<Session>,
+        stamp: kernel::cache::Stamp,
+    ) {
         self.sessions.insert((tenant.id().clone(), session.id.clone()), Arc::new(session), stamp);
     }
 

@@ -87,7 +87,11 @@ impl Record for AuditEvent {
     }
 
     fn tags(&self) -> Vec<String> {
-        vec![format!("event:{}", self.event), format!("actor:{}", self.actor), format!("target:{}", self.target)]
+        vec![
+            format!("event:{}", self.event),
+            format!("actor:{}", self.actor),
+            format!("target:{}", self.target),
+        ]
     }
 }
 
@@ -118,7 +122,12 @@ impl<'a> Event<'a> {
     }
 
     /// Something that was refused.
-    pub fn refused(name: &'static str, actor: Actor, target: impl Into<String>, client: &'a ClientInfo) -> Self {
+    pub fn refused(
+        name: &'static str,
+        actor: Actor,
+        target: impl Into<String>,
+        client: &'a ClientInfo,
+    ) -> Self {
         Self { failed: true, ..Self::new(name, actor, target, client) }
     }
 

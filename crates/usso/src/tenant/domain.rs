@@ -72,7 +72,9 @@ mod tests {
 
     #[test]
     fn host_is_rejected_when_it_is_no_host_name() {
-        for bad in ["", "a b", "a/b", "a@b", "-a.com", "a..b", "a:b:c", "a:99x", "[::1", "[zz]", "*.com", "a_b.com"] {
+        for bad in
+            ["", "a b", "a/b", "a@b", "-a.com", "a..b", "a:b:c", "a:99x", "[::1", "[zz]", "*.com", "a_b.com"]
+        {
             assert_eq!(normalise_host(bad), Err(HostError), "{bad:?}");
         }
         assert_eq!(normalise_host(&"a.".repeat(200)), Err(HostError));

@@ -116,7 +116,8 @@ impl IssuerSet {
         let Some((scheme, authority)) = origin.split_once("://") else { return false };
         let Ok(host) = crate::tenant::domain::normalise_host(authority) else { return false };
         matches!(scheme, "http" | "https")
-            && (self.by_domain.iter().any(|(own, _)| *own == host) || (self.is_default && host == self.base.host))
+            && (self.by_domain.iter().any(|(own, _)| *own == host)
+                || (self.is_default && host == self.base.host))
     }
 }
 

@@ -9,7 +9,7 @@ use crate::tenant::keys::KeyRing;
 use crate::tenant::tenants::model::Tenant;
 use crate::tenant::{Profile, TenantScope};
 use kernel::cache::Cache;
-use kernel::{Problem, ProblemKind, Stored, StorageError, SystemScope, TenantId};
+use kernel::{Problem, ProblemKind, StorageError, Stored, SystemScope, TenantId};
 use protocol::seal::SealingKey;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -125,9 +125,8 @@ impl Registry {
     /// # Errors
     /// When the database is away or the tenant's keys don't open.
     pub async fn open(&self, id: &TenantId) -> Result<Option<Arc<TenantScope>>, SelectionError> {
-        let now = self.system.now();
         if let Some(open) = self.tenants.get(id)
-            && open.profile().valid_until.is_none_or(|until| now < until)
+            && open.profile().valid_until.is_none_or(|until| self.system.now() < until)
         {
             return Ok(Some(open));
         }

@@ -15,7 +15,9 @@ fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let exact = ["password", "secret", "token", "api_key", "private_key"];
     exact.contains(&name.as_str())
-        || ["_password", "_secret", "_token", "_api_key", "_private_key"].iter().any(|end| name.ends_with(end))
+        || ["_password", "_secret", "_token", "_api_key", "_private_key"]
+            .iter()
+            .any(|end| name.ends_with(end))
 }
 
 /// Seals every secret text in a patch; a mask is taken out, so that merging leaves the stored secret alone.

@@ -1,7 +1,7 @@
 //! A tenant's settings, in both vocabularies.
 //!
 //! The flat names of the multi-tenancy guide (`session_timeout`) and the nested ones of the production API
-//! (`token.access_timeout`) name the same settings; either is accepted, both are returned. [`SETTINGS`] is the one
+//! (`token.access_timeout`) name the same settings; either is accepted, both are returned. `SETTINGS` is the one
 //! list. Keys that are not in it are kept as they came, for features that give them a meaning later.
 
 use kernel::problem::FieldError;
@@ -34,7 +34,12 @@ struct Setting {
     default: fn() -> Value,
 }
 
-const fn setting(flat: Option<&'static str>, nested: &'static str, shape: Shape, default: fn() -> Value) -> Setting {
+const fn setting(
+    flat: Option<&'static str>,
+    nested: &'static str,
+    shape: Shape,
+    default: fn() -> Value,
+) -> Setting {
     Setting { flat, nested, shape, default }
 }
 
@@ -49,12 +54,18 @@ const SETTINGS: &[Setting] = &[
     setting(None, "auth.password_require_lowercase", Shape::Bool, || json!(false)),
     setting(None, "auth.password_prevent_dictionary", Shape::Bool, || json!(true)),
     setting(Some("require_mfa"), "auth.require_mfa", Shape::FalseOnly(NO_SECOND_FACTOR), || json!(false)),
-    setting(Some("allowed_login_methods"), "auth.allowed_login_methods", Shape::Texts, || json!(["password"])),
+    setting(Some("allowed_login_methods"), "auth.allowed_login_methods", Shape::Texts, || {
+        json!(["password"])
+    }),
     setting(Some("login_attempts_limit"), "auth.login_attempts_limit", Shape::Int(1, 100), || json!(5)),
-    setting(Some("login_attempts_window"), "auth.login_attempts_window", Shape::Int(1, 86_400), || json!(300)),
+    setting(Some("login_attempts_window"), "auth.login_attempts_window", Shape::Int(1, 86_400), || {
+        json!(300)
+    }),
     setting(None, "auth.session_inactivity_timeout", Shape::IntOrNull(60, 31_536_000), || Value::Null),
     setting(Some("session_timeout"), "token.access_timeout", Shape::Int(60, 86_400), || json!(3600)),
-    setting(Some("refresh_token_ttl"), "token.refresh_timeout", Shape::Int(60, 31_536_000), || json!(2_592_000)),
+    setting(Some("refresh_token_ttl"), "token.refresh_timeout", Shape::Int(60, 31_536_000), || {
+        json!(2_592_000)
+    }),
     setting(None, "token.refresh_token_rotation", Shape::Bool, || json!(true)),
     setting(None, "token.audience", Shape::Text, || Value::Null),
     setting(None, "registration.is_allowed", Shape::Bool, || json!(true)),
@@ -82,7 +93,10 @@ impl Config {
         let mut next = self.clone();
         let mut rest = patch.clone();
         for setting in SETTINGS {
-            let flat = setting.flat.and_then(|name| rest.remove(name)).map(|v| (setting.flat.unwrap_or_default(), v));
+            let flat = setting
+                .flat
+                .and_then(|name| rest.remove(name))
+                .map(|v| (setting.flat.unwrap_or_default(), v));
             let nested = take_nested(&mut rest, setting.nested).map(|v| (setting.nested, v));
             for (name, value) in nested.into_iter().chain(flat) {
                 match check(setting.shape, &value) {

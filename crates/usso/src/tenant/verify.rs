@@ -139,9 +139,19 @@ impl Problem for TokenError {
 /// # Errors
 /// [`TokenError::Invalid`] or [`TokenError::Expired`].
 pub fn verify(tenant: &TenantScope, token: &str) -> Result<Claims, TokenError> {
+    let claims = authenticate(tenant, token)?;
+    if claims.exp <= tenant.now().unix_seconds() { Err(TokenError::Expired) } else { Ok(claims) }
+}
+
+/// Verifies everything but the expiry: for ending the session of a token, which its age must not prevent.
+///
+/// # Errors
+/// [`TokenError::Invalid`].
+pub fn authenticate(tenant: &TenantScope, token: &str) -> Result<Claims, TokenError> {
     let profile = tenant.profile();
     let untrusted = Untrusted::parse(token).map_err(|_| TokenError::Invalid)?;
-    let key = untrusted.require_kid().ok().and_then(|kid| profile.keys.verifier(kid)).ok_or(TokenError::Invalid)?;
+    let key =
+        untrusted.require_kid().ok().and_then(|kid| profile.keys.verifier(kid)).ok_or(TokenError::Invalid)?;
     let verified = untrusted.verify(key).map_err(|_| TokenError::Invalid)?;
     let claims: Claims = verified.claims().map_err(|_| TokenError::Invalid)?;
     let now = tenant.now();
@@ -149,5 +159,5 @@ pub fn verify(tenant: &TenantScope, token: &str) -> Result<Claims, TokenError> {
     if !is_ours || claims.iat > now.unix_seconds() + CLOCK_SKEW {
         return Err(TokenError::Invalid);
     }
-    if claims.exp <= now.unix_seconds() { Err(TokenError::Expired) } else { Ok(claims) }
+    Ok(claims)
 }

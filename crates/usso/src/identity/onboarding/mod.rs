@@ -16,7 +16,7 @@ use crate::tenant::tenants::schema::{CreateTenant, CreateTenantAdmin};
 use crate::tenant::tenants::service::{self as tenants, Authority, TenantError};
 use crate::tenant::{Actor, ClientInfo, TenantScope};
 use kernel::problem::FieldError;
-use kernel::{Problem, ProblemKind, Stored, StorageError};
+use kernel::{Problem, ProblemKind, StorageError, Stored};
 use protocol::b64url;
 use secrecy::SecretString;
 use serde_json::json;
@@ -123,7 +123,11 @@ pub async fn create_tenant(
 }
 
 fn parse(identifier: &str) -> Result<Identifier, IdentifierError> {
-    Identifier::parse(None, identifier, &NormaliseOptions { default_country_code: None, allow_reserved: true })
+    Identifier::parse(
+        None,
+        identifier,
+        &NormaliseOptions { default_country_code: None, allow_reserved: true },
+    )
 }
 
 async fn add_administrator(

@@ -68,7 +68,9 @@ pub async fn redeem(
     let found = invitation(&tenant.scope, &request.token).await?;
     let client = tenant.client();
     let identifier = accept(&state.identity, &tenant.scope, &request.token, request.secret, &client).await?;
-    let view =
-        InvitationView { identifier: identifier.value().to_owned(), expires_at: found.expires_at.to_rfc3339() };
+    let view = InvitationView {
+        identifier: identifier.value().to_owned(),
+        expires_at: found.expires_at.to_rfc3339(),
+    };
     Ok((StatusCode::CREATED, Json(view)))
 }

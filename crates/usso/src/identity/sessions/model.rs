@@ -107,8 +107,15 @@ impl Session {
     }
 
     /// Whether it lives, given the epochs of its user and tenant and the tenant's idle limit in seconds.
-    pub fn is_live(&self, user_epoch: u64, tenant_epoch: u64, idle_limit: Option<i64>, now: Timestamp) -> bool {
-        let is_idle = self.is_rotating && idle_limit.is_some_and(|limit| now.seconds_since(self.used_at) > limit);
+    pub fn is_live(
+        &self,
+        user_epoch: u64,
+        tenant_epoch: u64,
+        idle_limit: Option<i64>,
+        now: Timestamp,
+    ) -> bool {
+        let is_idle =
+            self.is_rotating && idle_limit.is_some_and(|limit| now.seconds_since(self.used_at) > limit);
         self.revoked_at.is_none()
             && now < self.expires_at
             && self.user_epoch == user_epoch
@@ -152,7 +159,9 @@ pub(crate) mod tests {
 
     #[test]
     fn the_current_generation_advances_by_exactly_one() {
-        let Presented::Advance(next) = at_generation(7).present(7, NOW.plus_seconds(5)) else { panic!("advance") };
+        let Presented::Advance(next) = at_generation(7).present(7, NOW.plus_seconds(5)) else {
+            panic!("advance")
+        };
         assert_eq!((next.generation, next.used_at), (8, NOW.plus_seconds(5)));
     }
 

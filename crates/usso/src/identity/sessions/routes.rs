@@ -2,7 +2,7 @@
 
 use super::model::Session;
 use super::schema::{SessionView, UpdateSession};
-use super::service::{self, SessionError, is_live};
+use super::service::{self, MAX_META_DATA, SessionError, is_live};
 use crate::access_control::permission::{Permission, Resource};
 use crate::http::error::{ErrorView, storage};
 use crate::http::list::{ListParams, ListView, Params, answer, flag};
@@ -38,7 +38,11 @@ pub struct SessionFilter {
 
 /// Whose sessions the caller may touch: only their own, or (none) everybody's.
 fn reach(caller: &Caller, permission: Permission) -> Option<&UserId> {
-    if caller.may(permission, &[("tenant_id", caller.tenant.scope.id().as_str())]) { None } else { Some(&caller.user.id) }
+    if caller.may(permission, &[("tenant_id", caller.tenant.scope.id().as_str())]) {
+        None
+    } else {
+        Some(&caller.user.id)
+    }
 }
 
 async fn view(state: &AppState, caller: &Caller, session: &Stored<Session>) -> SessionView {
@@ -105,17 +109,21 @@ pub async fn update(
 ) -> Result<Tagged<SessionView>, ApiError> {
     let scope = &caller.tenant.scope;
     let found = service::get(scope, &id, reach(&caller, UPDATE)).await?;
-    let size = serde_json::to_string(&request.meta_data).map_or(0, |text| text.len());
-    if size > 4_096 {
-        return Err(ApiError::invalid(Vec::new(), "meta_data: at most 4096 bytes"));
-    }
     let updated = service::update(&state.identity, scope, &found.id, |old| {
         if if_match.is_stale(old.revision) {
             return Err(SessionError::Stale);
         }
         let mut next = old.record.clone();
         merge(&mut next.meta_data, request.meta_data.clone());
-        Ok(Change::Put(next, vec![service::updated_event(scope, &caller.actor(), &found, &caller.tenant.client())]))
+        // What is merged counts, not what came: small steps must not lead beyond the bound.
+        let size = serde_json::to_string(&next.meta_data).map_or(usize::MAX, |text| text.len());
+        if size > MAX_META_DATA {
+            return Err(SessionError::MetaDataTooLarge);
+        }
+        Ok(Change::Put(
+            next,
+            vec![service::updated_event(scope, &caller.actor(), &found, &caller.tenant.client())],
+        ))
     })
     .await?;
     Ok(Tagged(updated.revision, view(&state, &caller, &updated).await))

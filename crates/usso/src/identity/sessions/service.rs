@@ -8,12 +8,15 @@ use crate::tenant::audit::Event;
 use crate::tenant::keys::keyring::KeyRingError;
 use crate::tenant::verify::{Claims, TokenError, TokenType, verify};
 use crate::tenant::{Actor, ClientInfo, TenantScope};
-use kernel::{Change, Problem, ProblemKind, SessionId, Stored, StorageError, UserId};
+use kernel::{Change, Problem, ProblemKind, SessionId, StorageError, Stored, UserId};
 use std::borrow::Cow;
 use std::sync::Arc;
 
 /// How often a refresh is retried after losing against a parallel one.
 const REFRESH_ATTEMPTS: u32 = 16;
+
+/// Most bytes a session's `meta_data` may take as JSON.
+pub const MAX_META_DATA: usize = 4_096;
 
 /// Why a session can't be opened, refreshed or ended.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +33,9 @@ pub enum SessionError {
     /// `If-Match` named another revision.
     #[error("the session was changed meanwhile")]
     Stale,
+    /// `meta_data` would outgrow [`MAX_META_DATA`].
+    #[error("too much meta data")]
+    MetaDataTooLarge,
     /// Signing failed.
     #[error(transparent)]
     Sign(#[from] KeyRingError),
@@ -45,6 +51,7 @@ impl Problem for SessionError {
             Self::Reused => ProblemKind::Unauthenticated,
             Self::NotFound => ProblemKind::NotFound,
             Self::Stale => ProblemKind::PreconditionFailed,
+            Self::MetaDataTooLarge => ProblemKind::Invalid,
             Self::Sign(_) => ProblemKind::Internal,
             Self::Storage(e) => crate::tenant::tenants::service::storage_kind(e),
         }
@@ -56,6 +63,7 @@ impl Problem for SessionError {
             Self::Reused => "REFRESH_TOKEN_REUSED",
             Self::NotFound => "NOT_FOUND",
             Self::Stale => "PRECONDITION_FAILED",
+            Self::MetaDataTooLarge => "VALIDATION_ERROR",
             Self::Sign(_) => "INTERNAL_ERROR",
             Self::Storage(_) => "SERVICE_UNAVAILABLE",
         }
@@ -67,6 +75,7 @@ impl Problem for SessionError {
             Self::Reused => "This refresh token was used before; the session has been ended".into(),
             Self::NotFound => "Not found".into(),
             Self::Stale => "The object was changed since it was read".into(),
+            Self::MetaDataTooLarge => format!("meta_data: at most {MAX_META_DATA} bytes").into(),
             Self::Sign(_) => "Internal error".into(),
             Self::Storage(_) => "The service is temporarily unavailable".into(),
         }
@@ -128,10 +137,11 @@ pub async fn open(
         meta_data: serde_json::Map::new(),
     };
     let tokens = tokens::mint(tenant, issuer, &session, &user)?;
-    let event = Event::new("session.opened", Actor::User(user.id.as_str().to_owned()), session.id.as_str(), client)
-        .with("user_id", user.id.as_str())
-        .with("amr", session.amr.clone())
-        .effect(tenant);
+    let event =
+        Event::new("session.opened", Actor::User(user.id.as_str().to_owned()), session.id.as_str(), client)
+            .with("user_id", user.id.as_str())
+            .with("amr", session.amr.clone())
+            .effect(tenant);
     tenant.records::<Session>().insert(session, vec![event]).await?;
     Ok(SignedIn { user: Arc::new(user), tokens })
 }
@@ -277,10 +287,18 @@ pub async fn log_out(
 ///
 /// # Errors
 /// [`SessionError::NotFound`], also for somebody else's.
-pub async fn get(tenant: &TenantScope, id: &str, owner: Option<&UserId>) -> Result<Stored<Session>, SessionError> {
+pub async fn get(
+    tenant: &TenantScope,
+    id: &str,
+    owner: Option<&UserId>,
+) -> Result<Stored<Session>, SessionError> {
     let id = SessionId::parse(id).map_err(|_| SessionError::NotFound)?;
     let session = tenant.records::<Session>().get(id.as_str()).await?.ok_or(SessionError::NotFound)?;
-    if owner.is_none_or(|owner| session.user_id == *owner) { Ok(session) } else { Err(SessionError::NotFound) }
+    if owner.is_none_or(|owner| session.user_id == *owner) {
+        Ok(session)
+    } else {
+        Err(SessionError::NotFound)
+    }
 }
 
 /// Changes a session by a pure function and keeps memory honest.
@@ -299,6 +317,11 @@ pub async fn update(
 }
 
 /// The event of a changed session.
-pub fn updated_event(tenant: &TenantScope, actor: &Actor, session: &Session, client: &ClientInfo) -> kernel::Effect {
+pub fn updated_event(
+    tenant: &TenantScope,
+    actor: &Actor,
+    session: &Session,
+    client: &ClientInfo,
+) -> kernel::Effect {
     Event::new("session.updated", actor.clone(), session.id.as_str(), client).effect(tenant)
 }

@@ -93,6 +93,11 @@ pub async fn advance(context: Context<'_>, input: Input) -> Result<Step, SignInE
     let Some(secret) = &input.secret else { return Ok(Step::Verify { methods }) };
     check_method(input.method.as_deref(), &methods)?;
 
+    // Before anybody is looked for: a closed registration must not tell who has an account.
+    if input.register == Register::Required && !context.tenant.profile().settings.registration_is_allowed {
+        return Err(SignInError::RegistrationDisabled);
+    }
+
     let mut account = users::service::find(context.tenant, &identifier).await?;
     if account.is_none() && input.register != Register::No {
         match register(context, &identifier, &input, secret).await {
@@ -119,7 +124,8 @@ async fn complete(context: Context<'_>, user: Stored<User>, input: &Input) -> Re
         aud: input.audience.clone(),
         is_rotating: input.is_rotating,
     };
-    let signed_in = sessions::service::open(context.tenant, context.issuer, user, new, context.client).await?;
+    let signed_in =
+        sessions::service::open(context.tenant, context.issuer, user, new, context.client).await?;
     Ok(Step::Completed(Box::new(signed_in)))
 }
 
@@ -137,7 +143,8 @@ async fn register(
         });
     }
     // Parsed again: reserved names may sign in but nobody may take them (ruling D5).
-    let identifier = Identifier::parse(Some(identifier.kind()), identifier.value(), &options(context.tenant, false))?;
+    let identifier =
+        Identifier::parse(Some(identifier.kind()), identifier.value(), &options(context.tenant, false))?;
     let new = NewUser {
         identifier,
         name: input.name.clone(),
@@ -145,7 +152,8 @@ async fn register(
         roles: Vec::new(),
         scopes: Vec::new(),
     };
-    Ok(users::service::create(context.identity, context.tenant, new, Actor::Anonymous, context.client).await?)
+    Ok(users::service::create(context.identity, context.tenant, new, Actor::Anonymous, context.client)
+        .await?)
 }
 
 fn client_of(context: Context<'_>, account: Option<&Stored<User>>, device: &Device) -> Client {
@@ -172,5 +180,9 @@ fn open_methods(tenant: &TenantScope) -> Vec<String> {
 
 fn check_method(asked: Option<&str>, open: &[String]) -> Result<(), SignInError> {
     let asked = asked.unwrap_or("password");
-    if open.iter().any(|m| m == asked) { Ok(()) } else { Err(SignInError::MethodNotAllowed(asked.to_owned())) }
+    if open.iter().any(|m| m == asked) {
+        Ok(())
+    } else {
+        Err(SignInError::MethodNotAllowed(asked.to_owned()))
+    }
 }

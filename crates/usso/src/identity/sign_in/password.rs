@@ -10,7 +10,7 @@ use crate::identity::users::model::{User, identifier_key};
 use crate::identity::users::service;
 use crate::tenant::Actor;
 use crate::tenant::audit::Event;
-use kernel::Stored;
+use kernel::{StorageError, Stored};
 use secrecy::SecretString;
 
 /// One try.
@@ -35,15 +35,25 @@ pub(super) async fn check(context: Context<'_>, attempt: Attempt<'_>) -> Result<
     let (Some(user), true) = (attempt.account, verdict.matches) else {
         let target = attempt.account.map_or("unknown", |user| user.id.as_str());
         let event = Event::refused("user.sign_in_failed", Actor::Anonymous, target, client).effect(tenant);
-        attempts::record_failure(tenant, &lane, event).await?;
-        return Err(SignInError::InvalidCredentials);
+        return Err(match attempts::record_failure(tenant, &lane, event).await {
+            Ok(()) => SignInError::InvalidCredentials,
+            Err(error) => {
+                if matches!(error, StorageError::Contended) {
+                    // Whoever lost that often lost to failures on record: most likely the budget is spent.
+                    refuse_if_exhausted(context, &lane).await?;
+                }
+                error.into()
+            }
+        });
     };
 
     refuse_if_exhausted(context, &lane).await?;
     if !user.may_sign_in() {
         return Err(SignInError::AccountInactive);
     }
-    if verdict.needs_rehash && let Err(error) = service::rehash(identity, tenant, user, attempt.secret, client).await {
+    if verdict.needs_rehash
+        && let Err(error) = service::rehash(identity, tenant, user, attempt.secret, client).await
+    {
         // Signing in must not fail because yesterday's parameters stay another day.
         tracing::warn!(%error, user_id = %user.id, "password not rehashed");
     }

@@ -1,19 +1,23 @@
 //! `/auth/…` and `/me`.
 
 use super::schema::{
-    Login, LoginView, Logout, MeView, MessageView, PendingView, Refresh, RefreshView, VerifiedView, VerifyToken,
+    Login, LoginView, Logout, LogoutTarget, MeView, MessageView, PendingView, Refresh, RefreshView,
+    VerifiedView, VerifyToken,
 };
 use super::{Context, Input, Register, Step, advance};
 use crate::http::error::ErrorView;
-use crate::http::{ApiError, AppState, Caller, Json, OptionalJson, Tenant, caller, cookie, csrf, idempotency, json};
+use crate::http::list::Params;
+use crate::http::{
+    ApiError, AppState, Caller, Json, OptionalJson, Tenant, caller, cookie, csrf, idempotency, json,
+};
 use crate::identity::devices::Device;
 use crate::identity::identifiers::IdentifierKind;
 use crate::identity::sessions::service;
 use crate::identity::users::schema::UserView;
-use crate::tenant::verify::{Claims, TokenError, TokenType, verify};
+use crate::tenant::verify::{Claims, TokenError, TokenType, authenticate, verify};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use kernel::problem::FieldError;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -87,7 +91,8 @@ async fn sign_in(
     let device = Device::parse(cookie::get(headers, cookie::DEVICE));
     let input = input(request, register, device.clone())?;
     let (issuer, client) = (tenant.issuer(), tenant.client());
-    let context = Context { identity: &state.identity, tenant: &tenant.scope, issuer: &issuer, client: &client };
+    let context =
+        Context { identity: &state.identity, tenant: &tenant.scope, issuer: &issuer, client: &client };
     match advance(context, input).await? {
         Step::Verify { methods } => Ok(Json(PendingView::verify(methods)).into_response()),
         Step::Completed(signed_in) => {
@@ -171,7 +176,8 @@ pub async fn refresh_by_cookie(
 }
 
 fn refresh_cookie(headers: &HeaderMap) -> Result<&str, ApiError> {
-    let missing = || ApiError::new(kernel::ProblemKind::Unauthenticated, "NOT_AUTHENTICATED", "No refresh token");
+    let missing =
+        || ApiError::new(kernel::ProblemKind::Unauthenticated, "NOT_AUTHENTICATED", "No refresh token");
     cookie::get(headers, cookie::REFRESH).ok_or_else(missing)
 }
 
@@ -200,14 +206,33 @@ pub async fn logout(
 
 /// End the session, by following a link
 #[utoipa::path(get, path = "/auth/logout", tag = "Authentication", operation_id = "logout_by_link",
-    responses((status = 200, body = MessageView), (status = 403, body = ErrorView)))]
+    params(LogoutTarget),
+    responses((status = 200, body = MessageView), (status = 302, description = "To a page of the tenant"),
+        (status = 400, body = ErrorView)))]
 pub async fn logout_by_link(
     State(state): State<AppState>,
     tenant: Tenant,
     method: Method,
     headers: HeaderMap,
+    Params(target): Params<LogoutTarget>,
 ) -> Result<Response, ApiError> {
-    end(&state, &tenant, (&method, &headers), None).await
+    let mut response = end(&state, &tenant, (&method, &headers), None).await?;
+    if let Some(target) = own_page(&tenant, &target) {
+        *response.status_mut() = StatusCode::FOUND;
+        response.headers_mut().insert(header::LOCATION, target);
+    }
+    Ok(response)
+}
+
+/// Where to go, if it is a path of this host or a page of one of the tenant's own origins. Browsers read backslashes as
+/// slashes and skip control characters, so nothing but plain visible ASCII passes.
+fn own_page(tenant: &Tenant, target: &LogoutTarget) -> Option<HeaderValue> {
+    let target = target.callback.as_deref().or(target.redirect_url.as_deref())?;
+    let is_plain = target.len() <= 2_048 && target.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
+    let is_path = target.starts_with('/') && !target.starts_with("//");
+    let is_own =
+        |url: &str| csrf::origin_of(url).is_some_and(|o| tenant.scope.profile().issuers.is_own_origin(&o));
+    if is_plain && (is_path || is_own(target)) { HeaderValue::from_str(target).ok() } else { None }
 }
 
 async fn end(
@@ -230,7 +255,7 @@ async fn end(
         csrf::check(tenant, headers)?;
     }
     for token in tokens {
-        if let Ok(claims) = verify(&tenant.scope, token) {
+        if let Ok(claims) = authenticate(&tenant.scope, token) {
             service::log_out(&state.identity, &tenant.scope, &claims, &tenant.client()).await?;
         }
     }

@@ -59,6 +59,16 @@ pub struct Logout {
     pub refresh_token: Option<String>,
 }
 
+/// Where to go after a logout by link.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct LogoutTarget {
+    /// A page of the tenant; anything else is ignored.
+    pub callback: Option<String>,
+    /// The same as `callback`.
+    pub redirect_url: Option<String>,
+}
+
 /// A token to verify.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct VerifyToken {
@@ -170,7 +180,10 @@ impl LoginView {
             status: "completed",
             next_step: None,
             tokens: TokensView { access: tokens.access.clone(), refresh: Some(tokens.refresh.clone()) },
-            token: TokenView { access_token: tokens.access.clone(), refresh_token: Some(tokens.refresh.clone()) },
+            token: TokenView {
+                access_token: tokens.access.clone(),
+                refresh_token: Some(tokens.refresh.clone()),
+            },
             access_token: tokens.access,
             refresh_token: tokens.refresh,
             claims: tokens.claims.into(),

@@ -38,7 +38,12 @@ impl std::fmt::Debug for TokenPair {
 ///
 /// # Errors
 /// When the tenant has no key or signing fails.
-pub fn mint(tenant: &TenantScope, issuer: &str, session: &Session, user: &User) -> Result<TokenPair, KeyRingError> {
+pub fn mint(
+    tenant: &TenantScope,
+    issuer: &str,
+    session: &Session,
+    user: &User,
+) -> Result<TokenPair, KeyRingError> {
     let now = tenant.now();
     let keys = &tenant.profile().keys;
     let lifetime = tenant.profile().settings.access_timeout.min(session.expires_at.seconds_since(now)).max(1);
@@ -49,7 +54,13 @@ pub fn mint(tenant: &TenantScope, issuer: &str, session: &Session, user: &User) 
     Ok(TokenPair { access, refresh, claims, expires_in: lifetime, refresh_expires_in })
 }
 
-fn access_claims(tenant: &TenantScope, issuer: &str, session: &Session, user: &User, lifetime: i64) -> Claims {
+fn access_claims(
+    tenant: &TenantScope,
+    issuer: &str,
+    session: &Session,
+    user: &User,
+    lifetime: i64,
+) -> Claims {
     let verified = |kind| user.verified(kind).map(str::to_owned);
     let sub = user.id.as_str().to_owned();
     Claims {

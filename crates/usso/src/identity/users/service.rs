@@ -7,7 +7,7 @@ use crate::identity::users::model::{ActivationStatus, User, UserIdentifier, iden
 use crate::tenant::audit::Event;
 use crate::tenant::settings::Settings;
 use crate::tenant::{Actor, ClientInfo, TenantScope};
-use kernel::{Change, Problem, ProblemKind, Stored, StorageError, UserId};
+use kernel::{Change, Problem, ProblemKind, StorageError, Stored, UserId};
 use protocol::b64url;
 use secrecy::SecretString;
 use std::borrow::Cow;
@@ -96,7 +96,11 @@ fn password_policy(settings: &Settings) -> PasswordPolicy {
         require_numbers: settings.password_require_numbers,
         require_uppercase: settings.password_require_uppercase,
         require_lowercase: settings.password_require_lowercase,
-        min_guesses: if settings.password_prevent_dictionary { default.min_guesses } else { Default::default() },
+        min_guesses: if settings.password_prevent_dictionary {
+            default.min_guesses
+        } else {
+            Default::default()
+        },
     }
 }
 
@@ -104,7 +108,11 @@ fn password_policy(settings: &Settings) -> PasswordPolicy {
 ///
 /// # Errors
 /// [`UserError::WeakPassword`] with the reason.
-pub async fn check_password(tenant: &TenantScope, password: &SecretString, name: &str) -> Result<(), UserError> {
+pub async fn check_password(
+    tenant: &TenantScope,
+    password: &SecretString,
+    name: &str,
+) -> Result<(), UserError> {
     let words = vec![name.to_owned(), tenant.profile().tenant.name.clone()];
     check_against(&tenant.profile().settings, password, words).await
 }
@@ -202,7 +210,10 @@ pub fn credential_id(tenant: &TenantScope) -> String {
 ///
 /// # Errors
 /// When the database is away.
-pub async fn find(tenant: &TenantScope, identifier: &Identifier) -> Result<Option<Stored<User>>, StorageError> {
+pub async fn find(
+    tenant: &TenantScope,
+    identifier: &Identifier,
+) -> Result<Option<Stored<User>>, StorageError> {
     tenant.records::<User>().find(&identifier_key(identifier)).await
 }
 

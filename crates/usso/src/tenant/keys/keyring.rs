@@ -2,7 +2,7 @@
 
 use crate::tenant::keys::{KeySet, KeyUse};
 use bytes::Bytes;
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue, header};
 use kernel::{TenantId, Timestamp};
 use protocol::jose::{JoseError, JwkSet, PreparedHeader, SigningKey, VerifyingKey, sign_compact};
 use protocol::seal::SealingKey;
@@ -45,8 +45,8 @@ pub struct KeyRing {
 pub struct Published {
     /// `{"keys":[…]}`.
     pub body: Bytes,
-    /// Its entity tag.
-    pub etag: HeaderValue,
+    /// Its headers: type, caching, entity tag.
+    pub headers: HeaderMap,
     /// From when on the set must be made anew.
     pub until: Option<Timestamp>,
 }
@@ -61,7 +61,12 @@ impl KeyRing {
     ///
     /// # Errors
     /// When a private key doesn't open under this master key, tenant and key id.
-    pub fn open(set: &KeySet, tenant: &TenantId, seal: &SealingKey, now: Timestamp) -> Result<Self, KeyRingError> {
+    pub fn open(
+        set: &KeySet,
+        tenant: &TenantId,
+        seal: &SealingKey,
+        now: Timestamp,
+    ) -> Result<Self, KeyRingError> {
         let mut signers = Vec::new();
         let mut verifiers = HashMap::new();
         let mut published = Vec::new();
@@ -86,7 +91,12 @@ impl KeyRing {
     ///
     /// # Errors
     /// When the tenant has no key of this use, or signing fails.
-    pub fn sign(&self, usage: KeyUse, claims: &impl Serialize, now: Timestamp) -> Result<String, KeyRingError> {
+    pub fn sign(
+        &self,
+        usage: KeyUse,
+        claims: &impl Serialize,
+        now: Timestamp,
+    ) -> Result<String, KeyRingError> {
         let signer = self
             .signers
             .iter()
@@ -117,6 +127,12 @@ fn publish(keys: Vec<protocol::jose::Jwk>, until: Option<Timestamp>) -> Result<P
     let body = serde_json::to_vec(&JwkSet::new(keys)?).map_err(|_| JoseError::Serialize)?;
     let digest = protocol::sha256(&body);
     let tag = protocol::b64url::encode(digest.get(..16).unwrap_or_default());
-    let etag = HeaderValue::try_from(format!("\"{tag}\"")).unwrap_or(HeaderValue::from_static("\"\""));
-    Ok(Published { body: body.into(), etag, until })
+    let etag = HeaderValue::try_from(format!("\"{tag}\"")).map_err(|_| JoseError::Serialize)?;
+    // Room for what the edge adds to every answer.
+    let mut headers = HeaderMap::with_capacity(12);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    headers.insert(header::VARY, HeaderValue::from_static("Host, X-Tenant-ID"));
+    headers.insert(header::ETAG, etag);
+    Ok(Published { body: body.into(), headers, until })
 }

@@ -30,5 +30,13 @@ pub async fn generate(
         .seal(sealing_context(tenant, id.as_str()).as_bytes(), &key.to_pkcs8()?)
         .map_err(|_| JoseError::Crypto)?;
     let public = key.public_jwk(id.as_str())?;
-    Ok(TenantKey { sign_from: set.sign_from(usage, now), id, algorithm, usage, public, sealed, published_at: now })
+    Ok(TenantKey {
+        sign_from: set.sign_from(usage, now),
+        id,
+        algorithm,
+        usage,
+        public,
+        sealed,
+        published_at: now,
+    })
 }

@@ -107,7 +107,12 @@ impl Tenant {
 
     /// Replaces the domains; issuers that vanish stay accepted until `until`, and those that return are current
     /// again.
-    pub fn set_domains(&mut self, domains: Vec<Domain>, base: &crate::tenant::issuer::BaseUrl, until: Timestamp) {
+    pub fn set_domains(
+        &mut self,
+        domains: Vec<Domain>,
+        base: &crate::tenant::issuer::BaseUrl,
+        until: Timestamp,
+    ) {
         for gone in self.domains.iter().filter(|d| d.is_proven && !domains.iter().any(|n| n.host == d.host)) {
             self.retired_issuers.push(RetiredIssuer { issuer: base.origin_of(&gone.host), until });
         }

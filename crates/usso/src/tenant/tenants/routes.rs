@@ -50,10 +50,13 @@ pub async fn create(State(state): State<AppState>, request: Request) -> Result<R
     idempotency::once(&caller.tenant, &headers, ("create_tenant", &body), async {
         let (actor, client) = (caller.actor(), caller.tenant.client());
         let authority = Authority { actor: &actor, client: &client, is_system: true };
-        let created = onboarding::create_tenant(&state.registry, &state.identity, json::parse(&body)?, authority).await?;
+        let created =
+            onboarding::create_tenant(&state.registry, &state.identity, json::parse(&body)?, authority)
+                .await?;
         let record = &created.tenant.profile().tenant;
         let tag = HeaderValue::try_from(record.revision.etag()).unwrap_or(HeaderValue::from_static(""));
-        let view = CreatedTenantView { tenant: TenantView::from(record), invitation_url: created.invitation_url };
+        let view =
+            CreatedTenantView { tenant: TenantView::from(record), invitation_url: created.invitation_url };
         Ok((StatusCode::CREATED, [(header::ETAG, tag)], Json(view)).into_response())
     })
     .await

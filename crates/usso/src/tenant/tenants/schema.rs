@@ -2,8 +2,11 @@
 
 use crate::tenant::tenants::model::Tenant;
 use kernel::{Stored, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
+use std::marker::PhantomData;
 use utoipa::ToSchema;
 
 /// The first administrator of a new tenant (ruling D22).
@@ -29,6 +32,7 @@ pub struct CreateTenant {
     #[serde(default)]
     pub domains: Vec<String>,
     /// Its first administrator.
+    #[serde(default, deserialize_with = "object")]
     pub admin: Option<CreateTenantAdmin>,
     /// Settings, in either vocabulary.
     #[serde(default)]
@@ -52,6 +56,37 @@ pub struct CreateTenant {
     pub custom_payload: Map<String, Value>,
     /// What its keys sign with: EdDSA (default), RS256, ES256 …
     pub algorithm: Option<String>,
+}
+
+/// Reads an object or null. Derived readers take an array for a struct, field by field; nobody means that.
+fn object<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    struct Object<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
+        type Value = Option<T>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_none<E>(self) -> Result<Option<T>, E> {
+            Ok(None)
+        }
+
+        fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<T>, D::Error> {
+            deserializer.deserialize_map(self)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Option<T>, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(map)).map(Some)
+        }
+    }
+
+    deserializer.deserialize_option(Object(PhantomData))
 }
 
 impl CreateTenant {

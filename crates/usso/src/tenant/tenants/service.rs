@@ -122,7 +122,11 @@ fn describe(field: &FieldError) -> String {
 }
 
 fn invalid(name: &'static str, msg: impl Into<String>) -> TenantError {
-    TenantError::Invalid(vec![FieldError { loc: vec!["body".into(), name.into()], msg: msg.into(), kind: "value".into() }])
+    TenantError::Invalid(vec![FieldError {
+        loc: vec!["body".into(), name.into()],
+        msg: msg.into(),
+        kind: "value".into(),
+    }])
 }
 
 /// Who asks, and what they may do to domains and activation.
@@ -170,7 +174,8 @@ pub async fn create_with_id(
     config.apply(&config_patch).map_err(TenantError::Invalid)?;
     let mut keys = KeySet::default();
     keys.allow_lifetime(longest_lifetime(&config));
-    let first = keys::service::generate(system, &id, (algorithm, KeyUse::Access), &keys, registry.seal()).await?;
+    let first =
+        keys::service::generate(system, &id, (algorithm, KeyUse::Access), &keys, registry.seal()).await?;
     keys.publish(first, system.now());
     let tenant = Tenant {
         name: check_name(&request.name)?,
@@ -193,7 +198,8 @@ pub async fn create_with_id(
         id: id.clone(),
     };
     let hosts: Vec<String> = tenant.domains.iter().map(|d| d.host.clone()).collect();
-    let event = Event::new("tenant.created", authority.actor.clone(), id.as_str(), authority.client).effect(system);
+    let event =
+        Event::new("tenant.created", authority.actor.clone(), id.as_str(), authority.client).effect(system);
     system.records::<Tenant>().insert(tenant, vec![event]).await.map_err(taken)?;
     registry.forget(&id, hosts.iter().map(String::as_str));
     registry.open(&id).await?.ok_or(TenantError::NotFound)

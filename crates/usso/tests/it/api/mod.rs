@@ -1,0 +1,20 @@
+//! The API, file by file as the paths are.
+
+mod cookies;
+mod cors;
+mod csrf;
+mod etag;
+mod health;
+mod idempotency;
+mod invitation;
+mod lists;
+mod login;
+mod login_attempts;
+mod logout;
+mod me;
+mod openapi;
+mod passwords;
+mod refresh;
+mod register;
+mod sessions;
+mod verify_token;

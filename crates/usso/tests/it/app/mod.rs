@@ -1,0 +1,214 @@
+//! A server under test, and the people who talk to it.
+//!
+//! ```ignore
+//! let app = TestApp::new().await;
+//! let alice = app.user("alice").await;
+//! alice.get("/me").await.expect(200);
+//! app.clock.advance(Duration::from_secs(3_600));
+//! alice.get("/me").await.problem(401, "TOKEN_EXPIRED");
+//! ```
+//!
+//! Paths are written as in the contract: below the API's root, or `ROOT/…` for the root of the host. Every answer is
+//! checked for what every answer must have (see [`Answer`]).
+
+mod answer;
+mod browser;
+mod database;
+mod people;
+mod requests;
+pub mod token;
+
+pub use answer::{Answer, SetCookie};
+pub use browser::Browser;
+pub use database::{Database, StorageKind};
+pub use people::{Anonymous, TenantHandle, User};
+pub use requests::{Body, Requests};
+
+use kernel::memory::MemoryEphemeral;
+use kernel::{Ports, SystemRandom, TestClock};
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+use usso::app::{jobs, router, startup};
+use usso::config::{Config, MasterKey, Network};
+use usso::http::AppState;
+use usso::http::edge::Edge;
+use usso::identity::sessions::model::Session;
+use usso::identity::users::model::User as UserRecord;
+use usso::tenant::TenantScope;
+use usso::tenant::audit::AuditEvent;
+
+/// The host everybody asks unless they say otherwise: one of the default tenant.
+pub const HOST: &str = "localhost:8000";
+/// The origin of that host.
+pub const ORIGIN: &str = "http://localhost:8000";
+/// The system administrator's password.
+pub const SYSTEM_PASSWORD: &str = "quite-Long-system-Secret!7";
+/// Everybody else's password.
+pub const PASSWORD: &str = "correct-Horse-battery-9!";
+/// A proxy whose forwarded headers count.
+pub const TRUSTED_PROXY: &str = "10.9.9.9";
+
+/// A server. Cloning gives another handle to the same server.
+#[derive(Clone)]
+pub struct TestApp(Arc<Parts>);
+
+/// What a server is made of.
+pub struct Parts {
+    /// The front door.
+    pub edge: Edge,
+    /// The services behind it.
+    pub state: AppState,
+    /// Stands still until it is advanced.
+    pub clock: Arc<TestClock>,
+    config: Config,
+    ports: Ports,
+    database: Arc<Database>,
+}
+
+impl Deref for TestApp {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl TestApp {
+    /// A server on the storage that `USSO_TEST_STORAGE` names.
+    pub async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// A server with another configuration.
+    pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::on(StorageKind::from_environment(), change).await
+    }
+
+    /// A server on a certain storage.
+    pub async fn on(kind: StorageKind, change: impl FnOnce(&mut Config)) -> Self {
+        let database = Arc::new(Database::open(kind));
+        let clock = Arc::new(TestClock::default());
+        let ports = Ports {
+            storage: database.storage(),
+            ephemeral: Arc::new(MemoryEphemeral::new()),
+            clock: clock.clone(),
+            random: Arc::new(SystemRandom),
+        };
+        let mut config = config();
+        change(&mut config);
+        Self::start(config, ports, clock, database).await
+    }
+
+    /// Another process on the same database, with empty caches: a restart, or the other instance of a pair.
+    pub async fn restarted(&self) -> Self {
+        self.restarted_with(|_| {}).await
+    }
+
+    /// Another process with another configuration.
+    pub async fn restarted_with(&self, change: impl FnOnce(&mut Config)) -> Self {
+        let (mut config, ports) = (self.config.clone(), self.ports.clone());
+        change(&mut config);
+        Self::start(config, ports, self.clock.clone(), self.database.clone()).await
+    }
+
+    async fn start(config: Config, ports: Ports, clock: Arc<TestClock>, database: Arc<Database>) -> Self {
+        let instance = startup::assemble(&config, 8000, ports.clone()).await.expect("the server starts");
+        let state = instance.state;
+        let edge = Edge::new(router::router(state.clone()), state.clone());
+        Self(Arc::new(Parts { edge, state, clock, config, ports, database }))
+    }
+
+    /// Somebody without any credential.
+    pub fn anonymous(&self) -> Anonymous {
+        Anonymous::new(self)
+    }
+
+    /// Somebody without any credential who asks another host.
+    pub fn on_host(&self, host: &str) -> Anonymous {
+        self.anonymous().on_host(host)
+    }
+
+    /// A browser on a page of the default tenant.
+    pub fn browser(&self) -> Browser {
+        Browser::new(self, HOST)
+    }
+
+    /// The system administrator, signed in.
+    pub async fn system_admin(&self) -> User {
+        User::sign_in(self.anonymous(), "admin", SYSTEM_PASSWORD).await
+    }
+
+    /// `{name}@example.com` of the default tenant, registered if need be, and signed in.
+    pub async fn user(&self, name: &str) -> User {
+        User::named(self.anonymous(), name).await
+    }
+
+    /// A new tenant with its first administrator `admin@{first domain}`. Without domains it is asked by its header.
+    pub async fn tenant(&self, name: &str, domains: &[&str]) -> TenantHandle {
+        TenantHandle::create(self, name, domains).await
+    }
+
+    /// Opens a tenant's scope, to look or to reach where no endpoint does.
+    pub async fn scope(&self, tenant_id: &str) -> Arc<TenantScope> {
+        let id = kernel::TenantId::parse(tenant_id).expect("a tenant id");
+        self.state.registry.open(&id).await.expect("the database").expect("the tenant")
+    }
+
+    /// A session as it is stored.
+    pub async fn session(&self, tenant_id: &str, session_id: &str) -> Option<Session> {
+        let scope = self.scope(tenant_id).await;
+        scope.records::<Session>().get(session_id).await.expect("the database").map(|stored| stored.record)
+    }
+
+    /// Carries out all effects and gives a tenant's audit events, oldest first.
+    pub async fn audit(&self, tenant_id: &str) -> Vec<AuditEvent> {
+        jobs::drain(&self.state).await.expect("the effects are carried out");
+        let scope = self.scope(tenant_id).await;
+        let mut query = kernel::Query::all("audit_event");
+        query.limit = 1_000;
+        let page = scope.records::<AuditEvent>().page(query).await.expect("the database");
+        let mut events: Vec<AuditEvent> = page.items.into_iter().map(|stored| stored.record).collect();
+        events.sort_by(|a, b| a.id.cmp(&b.id));
+        events
+    }
+
+    /// Changes a user's record behind the API's back, as an administrator's service would.
+    pub async fn change_user(&self, user: &User, change: impl Fn(&mut UserRecord)) {
+        let scope = self.scope(user.tenant_id()).await;
+        let changed = scope
+            .records::<UserRecord>()
+            .update::<kernel::StorageError>(user.id(), |old| {
+                let mut next = old.record.clone();
+                change(&mut next);
+                Ok(kernel::Change::Put(next, Vec::new()))
+            })
+            .await;
+        changed.expect("the database").expect("the user");
+        self.state.identity.forget_user(&scope, &kernel::UserId::parse(user.id()).expect("a user id"));
+    }
+
+    /// Changes a tenant as the system administrator.
+    pub async fn configure(&self, tenant_id: &str, config: serde_json::Value) {
+        let body = serde_json::json!({ "config": config });
+        self.system_admin().await.patch(&format!("/tenants/{tenant_id}"), body).await.expect(200);
+    }
+
+    /// Lets this many seconds pass.
+    pub fn wait(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+}
+
+/// The defaults, but for hashing that is quick instead of safe.
+fn config() -> Config {
+    let mut config = Config::default();
+    config.security.system_password = Some(SYSTEM_PASSWORD.into());
+    config.security.master_key = Some(MasterKey::new([7; 32]));
+    config.server.trusted_proxies = vec![Network::parse(TRUSTED_PROXY).expect("an address")];
+    config.hashing.memory_kib = 64;
+    config.hashing.iterations = 1;
+    config.hashing.queue_limit = 10_000;
+    config.hashing.queue_wait_ms = 60_000;
+    config
+}

@@ -1,0 +1,466 @@
+//! Isolation: no operation, under no way of addressing, gives anybody anything of another tenant.
+//!
+//! Generated from the OpenAPI document: every operation × caller × where the credential is × way of addressing × id.
+//! An operation without a row in [`rows`] fails the test, so nobody can add one and forget what must not leak from it.
+
+use crate::app::{Answer, PASSWORD, Requests, TenantHandle, TestApp, User};
+use crate::keys::{Forge, claims_of};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// In the name and address of a user of tenant A; must never be seen from tenant B.
+const CANARY: &str = "canary-7f31c2";
+
+/// Who may do an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    /// Nobody in particular: no credential is looked at, or one in the body.
+    Nothing,
+    /// A live session of the addressed tenant.
+    Session,
+    /// An administrator of the addressed tenant.
+    Admin,
+    /// The system administrator.
+    System,
+}
+
+/// What the id in the path names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Id {
+    None,
+    Session,
+    Tenant,
+}
+
+/// What must hold for one operation.
+struct Row {
+    needs: Needs,
+    id: Id,
+    /// A body that works; with `{n}` made unique for each request.
+    body: Option<Value>,
+    /// Bodies with credentials of tenant A, and the status each must get at tenant B.
+    foreign: Vec<(Value, u16)>,
+    /// A query with a credential of tenant A, and its status.
+    query: Option<(String, u16)>,
+}
+
+const fn row(needs: Needs, id: Id) -> Row {
+    Row { needs, id, body: None, foreign: Vec::new(), query: None }
+}
+
+/// The table: one row an operation.
+fn rows(world: &World) -> BTreeMap<&'static str, Row> {
+    let a = &world.user_a;
+    let registration = json!({"identifier": "fresh{n}@example.com", "secret": PASSWORD});
+    let login = |identifier: &str, secret: &str| json!({"identifier": identifier, "secret": secret});
+    BTreeMap::from([
+        ("jwks", row(Needs::Nothing, Id::None)),
+        ("health", row(Needs::Nothing, Id::None)),
+        ("auth_index", row(Needs::Nothing, Id::None)),
+        (
+            "login",
+            Row { foreign: vec![(login(&a.identifier, PASSWORD), 401)], ..row(Needs::Nothing, Id::None) },
+        ),
+        ("register", Row { body: Some(registration), ..row(Needs::Nothing, Id::None) }),
+        (
+            "refresh",
+            Row {
+                foreign: vec![(json!({"refresh_token": a.refresh()}), 401), (json!({}), 401)],
+                ..row(Needs::Nothing, Id::None)
+            },
+        ),
+        ("refresh_by_cookie", row(Needs::Nothing, Id::None)),
+        (
+            "logout",
+            Row {
+                foreign: vec![(json!({"refresh_token": a.refresh()}), 200), (json!({}), 200)],
+                ..row(Needs::Nothing, Id::None)
+            },
+        ),
+        ("logout_by_link", row(Needs::Nothing, Id::None)),
+        (
+            "verify_token",
+            Row {
+                foreign: vec![(json!({"token": a.access()}), 401), (json!({"token": a.refresh()}), 401)],
+                ..row(Needs::Nothing, Id::None)
+            },
+        ),
+        (
+            "get_invitation",
+            Row {
+                query: Some((format!("token={}", world.invitation_a), 410)),
+                ..row(Needs::Nothing, Id::None)
+            },
+        ),
+        (
+            "accept_invitation",
+            Row {
+                foreign: vec![(json!({"token": world.invitation_a, "secret": PASSWORD}), 410)],
+                ..row(Needs::Nothing, Id::None)
+            },
+        ),
+        ("me", row(Needs::Session, Id::None)),
+        (
+            "list_sessions",
+            Row { query: Some((format!("user_id={}", a.id()), 200)), ..row(Needs::Session, Id::None) },
+        ),
+        ("get_session", row(Needs::Session, Id::Session)),
+        (
+            "update_session",
+            Row { body: Some(json!({"meta_data": {"k": 1}})), ..row(Needs::Session, Id::Session) },
+        ),
+        ("delete_session", row(Needs::Session, Id::Session)),
+        ("list_tenants", row(Needs::Admin, Id::None)),
+        ("create_tenant", Row { body: Some(json!({"name": "Made {n}"})), ..row(Needs::System, Id::None) }),
+        ("get_tenant", row(Needs::Admin, Id::Tenant)),
+        (
+            "update_tenant",
+            Row { body: Some(json!({"custom_payload": {"k": 1}})), ..row(Needs::Admin, Id::Tenant) },
+        ),
+    ])
+}
+
+struct World {
+    app: TestApp,
+    a: TenantHandle,
+    b: TenantHandle,
+    user_a: User,
+    user_b: User,
+    system: User,
+    invitation_a: String,
+    /// A's own key, put to work against B.
+    forged: String,
+}
+
+impl World {
+    async fn new() -> Self {
+        let app = TestApp::new().await;
+        let a = app.tenant("Company A", &["company-a.com"]).await;
+        let b = app.tenant("Company B", &["company-b.com"]).await;
+        let (user_a, user_b) = (a.user(CANARY).await, b.user("bob").await);
+        let mut claims = claims_of(user_b.access());
+        claims["scopes"] = json!(["superadmin:*", "*:*"]);
+        let forged = Forge::of(&app, &a.id).await.sign(&claims);
+        let invitation_a = invite(&app).await;
+        let system = app.system_admin().await;
+        Self { app, a, b, user_a, user_b, system, invitation_a, forged }
+    }
+
+    /// Everybody.
+    fn callers(&self) -> Vec<Caller> {
+        let of = |user: &User| Some((user.access().to_owned(), user.refresh().to_owned()));
+        vec![
+            ("nobody", None, false, false),
+            ("user A", of(&self.user_a), false, false),
+            ("admin A", of(&self.a.admin()), false, false),
+            ("user B", of(&self.user_b), true, false),
+            ("admin B", of(&self.b.admin()), true, true),
+            ("system admin", of(&self.system), false, false),
+            ("forger", Some((self.forged.clone(), self.forged.clone())), false, false),
+        ]
+    }
+}
+
+/// An invitation to a tenant that belongs to A's side: it must be worth nothing at B.
+async fn invite(app: &TestApp) -> String {
+    let body = json!({"name": "Invited", "admin": {"identifier": format!("{CANARY}@invited.example")}});
+    let created = app.system_admin().await.post("/tenants", body).await.expect(201);
+    created.str("invitation_url").split_once("token=").expect("a token").1.to_owned()
+}
+
+/// An operation of the document.
+struct Operation {
+    id: String,
+    method: String,
+    path: String,
+}
+
+fn operations() -> Vec<Operation> {
+    let document = serde_json::to_value(usso::app::router::openapi()).expect("JSON");
+    let mut all = Vec::new();
+    for (path, methods) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in methods.as_object().expect("methods") {
+            if let Some(id) = operation["operationId"].as_str() {
+                all.push(Operation { id: id.to_owned(), method: method.to_uppercase(), path: path.clone() });
+            }
+        }
+    }
+    assert!(all.len() >= 21, "the document has only {} operations", all.len());
+    all
+}
+
+/// How tenant B is addressed: host, header and path prefix.
+const WAYS: [(&str, Option<&str>, &str); 3] = [
+    ("company-b.com", None, ""),
+    ("localhost:8000", Some("org_company_b"), ""),
+    ("localhost:8000", None, "/t/org_company_b"),
+];
+
+/// The walk, and what it counted.
+struct Walk<'w> {
+    world: &'w World,
+    cells: usize,
+    leaks: Vec<String>,
+    serial: usize,
+}
+
+impl Walk<'_> {
+    async fn send(&mut self, operation: &Operation, request: &Cell<'_>) -> Answer {
+        self.serial += 1;
+        self.cells += 1;
+        let (host, header, prefix) = request.way;
+        let mut who = self.world.app.on_host(host).with_header("origin", "http://company-b.com:8000");
+        // From everywhere, or the limit of failed attempts would hide what is asked here.
+        who = who.from_ip(&format!("10.7.{}.{}", self.serial / 250, self.serial % 250));
+        if let Some(id) = header {
+            who = who.with_header("x-tenant-id", id);
+        }
+        if let Some((access, refresh)) = request.credential {
+            who = if request.in_cookie {
+                who.with_header(
+                    "cookie",
+                    &format!("usso-access-token={access}; usso-refresh-token={refresh}"),
+                )
+            } else {
+                who.with_token(access)
+            };
+        }
+        let start = operation.path.find('{').unwrap_or(operation.path.len());
+        let query = request.query.map_or(String::new(), |q| format!("?{q}"));
+        let target = format!("ROOT{prefix}{}{}{query}", &operation.path[..start], request.id);
+        match request.body {
+            None => who.send(&operation.method, &target, ()).await,
+            Some(body) => {
+                let text = body.to_string().replace("{n}", &self.serial.to_string());
+                who.send(&operation.method, &target, ("application/json", text.as_str())).await
+            }
+        }
+    }
+
+    fn check(&mut self, is_fine: bool, cell: &str, answer: &Answer) {
+        let seen = answer.text();
+        let cookies = format!("{:?}", answer.headers);
+        if !is_fine || seen.contains(CANARY) || cookies.contains(CANARY) {
+            self.leaks.push(format!("{cell}: {} {seen}", answer.status));
+        }
+    }
+}
+
+struct Cell<'a> {
+    way: (&'a str, Option<&'a str>, &'a str),
+    credential: Option<&'a (String, String)>,
+    in_cookie: bool,
+    id: &'a str,
+    body: Option<&'a Value>,
+    query: Option<&'a str>,
+}
+
+fn without_request_id(answer: &Answer) -> (u16, Value) {
+    let mut body = answer.json.clone();
+    if let Some(object) = body.as_object_mut() {
+        object.remove("request_id");
+    }
+    (answer.status, body)
+}
+
+#[tokio::test]
+async fn no_operation_leaks_into_another_tenant() {
+    let world = World::new().await;
+    let table = rows(&world);
+    let operations = operations();
+    for operation in &operations {
+        assert!(
+            table.contains_key(operation.id.as_str()),
+            "{} {} has no row in the isolation table",
+            operation.method,
+            operation.path
+        );
+    }
+    assert_eq!(operations.len(), table.len(), "a row for an operation that is gone");
+    let mut walk = Walk { world: &world, cells: 0, leaks: Vec::new(), serial: 0 };
+    for operation in &operations {
+        let row = &table[operation.id.as_str()];
+        for way in WAYS {
+            for caller in world.callers() {
+                for in_cookie in [false, true] {
+                    match row.needs {
+                        Needs::Nothing => public(&mut walk, operation, row, (way, &caller, in_cookie)).await,
+                        _ => guarded(&mut walk, operation, row, (way, &caller, in_cookie)).await,
+                    }
+                }
+            }
+        }
+    }
+    println!("isolation: {} cells, {} leaks", walk.cells, walk.leaks.len());
+    assert_eq!(walk.leaks, Vec::<String>::new());
+    assert!(walk.cells > 1_000, "{}", walk.cells);
+    // Nothing done at B, with anything, has touched A.
+    world.user_a.get("/me").await.is(200);
+    world.a.admin().get("/me").await.is(200);
+    let refresh = json!({"refresh_token": world.user_a.refresh()});
+    world.a.anonymous().post("/auth/refresh", refresh).await.is(200);
+    let invited = world.app.anonymous().with_header("x-tenant-id", "org_invited");
+    invited.get(&format!("/auth/invitation?token={}", world.invitation_a)).await.is(200);
+    let a = world.app.system_admin().await.get("/tenants/org_company_a").await.expect(200);
+    assert_eq!(a["custom_payload"], json!({}));
+}
+
+type Way<'a> = (&'a str, Option<&'a str>, &'a str);
+/// A name, access and refresh token, whether they are tenant B's, and whether they are its administrator's.
+type Caller = (&'static str, Option<(String, String)>, bool, bool);
+
+/// Operations that look at no bearer: what they are given in cookie, body or query must be the addressed tenant's.
+async fn public(
+    walk: &mut Walk<'_>,
+    operation: &Operation,
+    row: &Row,
+    (way, caller, in_cookie): (Way<'_>, &Caller, bool),
+) {
+    let (who, credential, is_own, _) = caller;
+    // Signing B's people out would end the walk; that their own sessions end is tested elsewhere.
+    if *is_own && operation.id.starts_with("logout") {
+        return;
+    }
+    // A refresh cookie of B's own works, and rotates as it should.
+    let cell = |what: &str| format!("{} by {who} (cookie {in_cookie}) via {way:?}, {what}", operation.id);
+    let base = Cell { way, credential: credential.as_ref(), in_cookie, id: "", body: None, query: None };
+    for (body, status) in &row.foreign {
+        let has_own_cookie = in_cookie && *is_own && *body == json!({});
+        let answer = walk.send(operation, &Cell { body: Some(body), ..base }).await;
+        walk.check(answer.status == *status || has_own_cookie, &cell(&body.to_string()), &answer);
+    }
+    if let Some((query, status)) = &row.query {
+        let answer = walk.send(operation, &Cell { query: Some(query), ..base }).await;
+        walk.check(answer.status == *status, &cell("a foreign query"), &answer);
+    }
+    if let Some(body) = &row.body {
+        let answer = walk.send(operation, &Cell { body: Some(body), ..base }).await;
+        walk.check(answer.status == 201, &cell("a body"), &answer);
+    }
+    if row.foreign.is_empty() && row.query.is_none() && row.body.is_none() {
+        let answer = walk.send(operation, &base).await;
+        let wanted = match operation.id.as_str() {
+            "refresh_by_cookie" if !(in_cookie && *is_own) => 401,
+            _ => 200,
+        };
+        walk.check(answer.status == wanted, &cell("nothing"), &answer);
+    }
+}
+
+/// Operations that need a credential: a foreign one is 401, an own one sees own things, and foreign ids look like random ones.
+async fn guarded(
+    walk: &mut Walk<'_>,
+    operation: &Operation,
+    row: &Row,
+    (way, caller, in_cookie): (Way<'_>, &Caller, bool),
+) {
+    let (who, credential, is_own, is_admin) = caller;
+    let world = walk.world;
+    let own_session = match (is_own, row.id) {
+        (true, Id::Session) if *is_admin => world.b.admin().again().await.session_id().to_owned(),
+        (true, Id::Session) => world.user_b.again().await.session_id().to_owned(),
+        _ => world.user_b.session_id().to_owned(),
+    };
+    let ids: Vec<(&str, String)> = match row.id {
+        Id::None => vec![("none", String::new())],
+        Id::Session => vec![
+            ("own", own_session),
+            ("foreign", world.user_a.session_id().to_owned()),
+            ("random", "session:dd4t400aaaaaaaaaaaaaaaaaaaaaaaaa".to_owned()),
+        ],
+        Id::Tenant => vec![
+            ("own", "org_company_b".to_owned()),
+            ("foreign", "org_company_a".to_owned()),
+            ("random", "org_nobody".to_owned()),
+        ],
+    };
+    let mut answers: BTreeMap<&str, Answer> = BTreeMap::new();
+    for (kind, id) in &ids {
+        let cell = Cell {
+            way,
+            credential: credential.as_ref(),
+            in_cookie,
+            id,
+            body: row.body.as_ref(),
+            query: None,
+        };
+        let answer = walk.send(operation, &cell).await;
+        let name = format!("{} by {who} (cookie {in_cookie}) via {way:?}, {kind} id", operation.id);
+        let is_missing = matches!(*kind, "foreign" | "random");
+        let wanted: u16 = match (is_own, row.needs) {
+            (false, _) => 401,
+            (true, Needs::System) => 403,
+            (true, Needs::Admin) if !is_admin => 403,
+            (true, _) if is_missing => 404,
+            (true, _) => 200,
+        };
+        walk.check(answer.status == wanted, &name, &answer);
+        if let Some((query, status)) = &row.query {
+            let asked = walk.send(operation, &Cell { query: Some(query), ..cell }).await;
+            let holds_nothing = asked.json["items"]
+                .as_array()
+                .is_none_or(|items| items.iter().all(|i| i["tenant_id"] == "org_company_b"));
+            walk.check(asked.status == if *is_own { *status } else { 401 } && holds_nothing, &name, &asked);
+        }
+        answers.insert(kind, answer);
+    }
+    if let (Some(foreign), Some(random)) = (answers.get("foreign"), answers.get("random")) {
+        let is_same = without_request_id(foreign) == without_request_id(random);
+        walk.check(
+            is_same,
+            &format!("{} by {who}: a foreign id differs from a random one", operation.id),
+            foreign,
+        );
+    }
+}
+
+#[tokio::test]
+async fn lists_hold_the_addressed_tenants_things_only() {
+    let world = World::new().await;
+    for way in WAYS {
+        let (host, header, prefix) = way;
+        for user in [world.user_b.clone(), world.b.admin()] {
+            let mut who = world.app.on_host(host).with_token(user.access());
+            if let Some(id) = header {
+                who = who.with_header("x-tenant-id", id);
+            }
+            let sessions = who.get(&format!("ROOT{prefix}/api/sso/v1/sessions?limit=100")).await.expect(200);
+            assert!(!sessions.items().is_empty());
+            assert!(
+                sessions.items().iter().all(|s| s["tenant_id"] == "org_company_b"),
+                "{}",
+                sessions.text()
+            );
+            assert!(!sessions.text().contains(world.user_a.session_id()));
+        }
+    }
+    let own = world.b.admin().get("/tenants").await.expect(200);
+    assert_eq!((own.items().len(), &own.items()[0]["id"]), (1, &json!("org_company_b")));
+}
+
+#[tokio::test]
+async fn a_superadmin_scope_outside_the_default_tenant_is_worth_nothing() {
+    let world = World::new().await;
+    let mut claims = claims_of(world.a.admin().access());
+    claims["scopes"] = json!(["superadmin:*"]);
+    let token = Forge::of(&world.app, &world.a.id).await.sign(&claims);
+    let who = world.a.anonymous().with_token(&token);
+    who.post("/tenants", json!({"name": "Mine"})).await.problem(403, "PERMISSION_DENIED");
+    who.get("/tenants/org_company_b").await.problem(404, "NOT_FOUND");
+    who.get("/tenants/org_default").await.problem(404, "NOT_FOUND");
+    who.patch("/tenants/org_company_a", json!({"is_active": false})).await.problem(403, "PERMISSION_DENIED");
+    let list = who.get("/tenants").await.expect(200);
+    assert_eq!(list.items().len(), 1);
+}
+
+#[tokio::test]
+async fn an_idempotency_key_of_another_tenant_replays_nothing() {
+    let world = World::new().await;
+    let body = json!({"identifier": "same@example.com", "secret": PASSWORD});
+    let keyed = |who: crate::app::Anonymous| who.with_header("idempotency-key", "one-key");
+    let a = keyed(world.a.anonymous()).post("/auth/register", body.clone()).await.expect(201);
+    let b = keyed(world.b.anonymous()).post("/auth/register", body).await.expect(201);
+    assert_eq!(b.header("idempotency-replayed"), None);
+    assert_ne!(a["user"]["id"], b["user"]["id"]);
+    assert_ne!(a["tenant_id"], b["tenant_id"]);
+}
