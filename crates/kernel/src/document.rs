@@ -28,6 +28,12 @@ impl Revision {
     pub fn etag(self) -> String {
         format!("\"{:016x}\"", self.0)
     }
+
+    /// Whether an `If-Match` value, a list of tags or `*`, allows this revision (RFC 9110 §13.1.1).
+    pub fn satisfies(self, if_match: &str) -> bool {
+        let own = self.etag();
+        if_match.split(',').map(str::trim).any(|tag| tag == "*" || tag == own)
+    }
 }
 
 /// A stored document: the envelope every database keeps, and a JSON body only the record understands.

@@ -19,6 +19,11 @@ pub enum MasterKeyError {
         /// What the system says.
         source: io::Error,
     },
+    /// The database is sealed, and the file with its key is gone.
+    #[error(
+        "master key file {0} is missing, but the database is sealed with it; restore the file or give MASTER_KEY"
+    )]
+    Lost(PathBuf),
     /// The file doesn't hold a key.
     #[error("master key file {0}: expected 32 bytes in base64")]
     Malformed(PathBuf),
@@ -55,12 +60,20 @@ impl Installation {
     const ID: &'static str = "installation";
 }
 
-/// Reads the key file of a data directory, or makes it (mode 0600).
+/// Reads the key file of a data directory, or makes it (mode 0600) if the database is new.
 ///
 /// # Errors
-/// When the file can't be read, written or understood.
-pub fn load_or_create(data_dir: &Path, random: &dyn kernel::Random) -> Result<[u8; 32], MasterKeyError> {
+/// When the file can't be read, written or understood; [`MasterKeyError::Lost`] when a sealed database lacks it.
+pub async fn load_or_create(system: &SystemScope, data_dir: &Path) -> Result<[u8; 32], MasterKeyError> {
     let path = data_dir.join("master.key");
+    let is_sealed = system.records::<Installation>().get(Installation::ID).await?.is_some();
+    if is_sealed && !path.exists() {
+        return Err(MasterKeyError::Lost(path));
+    }
+    load_or_create_file(path, system.random())
+}
+
+fn load_or_create_file(path: PathBuf, random: &dyn kernel::Random) -> Result<[u8; 32], MasterKeyError> {
     let failed = |source| MasterKeyError::File { path: path.clone(), source };
     match OpenOptions::new().read(true).open(&path) {
         Ok(mut file) => {

@@ -74,12 +74,12 @@ pub async fn open(config: &Config, port: u16) -> Result<Instance, StartError> {
 /// Whatever keeps the instance from starting.
 pub async fn assemble(config: &Config, port: u16, ports: Ports) -> Result<Instance, StartError> {
     ports.storage.prepare(&kinds()).await?;
+    let system = SystemScope::new(ports);
     let key = match &config.security.master_key {
         Some(key) => *key.expose(),
-        None => master_key::load_or_create(&config.storage.data_dir, ports.random.as_ref())?,
+        None => master_key::load_or_create(&system, &config.storage.data_dir).await?,
     };
     let seal = SealingKey::from_master(&key)?;
-    let system = SystemScope::new(ports);
     master_key::check(&system, &seal).await?;
     let origin = config.origin(port).to_string();
     let base = BaseUrl::parse(&origin).ok_or_else(|| format!("{origin} is not an origin"))?;

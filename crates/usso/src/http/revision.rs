@@ -37,8 +37,8 @@ impl<S: Sync> FromRequestParts<S> for IfMatch {
 }
 
 impl IfMatch {
-    /// Whether the request insists on another revision than this.
+    /// Whether the request insists on other revisions than this.
     pub fn is_stale(&self, revision: Revision) -> bool {
-        self.0.as_deref().is_some_and(|tag| tag != "*" && tag != revision.etag())
+        self.0.as_deref().is_some_and(|tags| !revision.satisfies(tags))
     }
 }

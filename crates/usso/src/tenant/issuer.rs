@@ -111,13 +111,10 @@ impl IssuerSet {
             || self.retired.iter().any(|(old, until)| old == issuer && now < *until)
     }
 
-    /// Whether an origin (RFC 6454) is one of the tenant's own.
+    /// Whether an origin (RFC 6454) is exactly one of the tenant's own (ruling D36).
     pub fn is_own_origin(&self, origin: &str) -> bool {
-        let Some((scheme, authority)) = origin.split_once("://") else { return false };
-        let Ok(host) = crate::tenant::domain::normalise_host(authority) else { return false };
-        matches!(scheme, "http" | "https")
-            && (self.by_domain.iter().any(|(own, _)| *own == host)
-                || (self.is_default && host == self.base.host))
+        self.by_domain.iter().any(|(_, own)| own == origin)
+            || (self.is_default && origin == self.base.origin())
     }
 }
 

@@ -10,22 +10,22 @@ mod api;
 #[cfg(test)]
 mod app;
 #[cfg(test)]
+mod bad_input;
+#[cfg(test)]
 mod fuzz_corpus;
-#[cfg(test)]
-mod keys;
-#[cfg(test)]
-mod races;
-#[cfg(test)]
-mod secrets;
-#[cfg(test)]
-mod tenancy;
 #[cfg(test)]
 mod house;
 #[cfg(test)]
 mod isolation;
 #[cfg(test)]
-mod bad_input;
+mod keys;
 #[cfg(test)]
-mod tenants;
+mod races;
 #[cfg(test)]
 mod records;
+#[cfg(test)]
+mod secrets;
+#[cfg(test)]
+mod tenancy;
+#[cfg(test)]
+mod tenants;

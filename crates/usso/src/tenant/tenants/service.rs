@@ -236,7 +236,7 @@ pub async fn update(
     let updated = system
         .records::<Tenant>()
         .update(id.as_str(), |old| {
-            if if_match.is_some_and(|tag| tag != "*" && tag != old.revision.etag()) {
+            if if_match.is_some_and(|tags| !old.revision.satisfies(tags)) {
                 return Err(TenantError::Stale);
             }
             let next = prepared.apply(registry, old)?;
