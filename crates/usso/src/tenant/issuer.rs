@@ -111,6 +111,11 @@ impl IssuerSet {
             || self.retired.iter().any(|(old, until)| old == issuer && now < *until)
     }
 
+    /// Whether a host (normalised) is one of the tenant's domains, or the installation's for the default tenant.
+    pub fn is_own_host(&self, host: &str) -> bool {
+        self.by_domain.iter().any(|(own, _)| own == host) || (self.is_default && host == self.base.host)
+    }
+
     /// Whether an origin (RFC 6454) is exactly one of the tenant's own (ruling D36).
     pub fn is_own_origin(&self, origin: &str) -> bool {
         self.by_domain.iter().any(|(_, own)| own == origin)

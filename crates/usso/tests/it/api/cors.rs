@@ -137,11 +137,15 @@ async fn a_tenants_pages_may_call_their_tenant_only() {
     app.tenant("Company A", &["company-a.com"]).await;
     app.tenant("Company B", &["company-b.com"]).await;
     for (host, origin, allowed) in [
-        ("company-a.com", "http://company-a.com", true),
-        ("company-a.com", "http://company-b.com", false),
-        ("company-b.com", "http://company-a.com", false),
+        ("company-a.com", "http://company-a.com:8000", true),
+        // An origin is scheme, host and port, all three as configured (ruling D36).
+        ("company-a.com", "http://company-a.com", false),
+        ("company-a.com", "https://company-a.com:8000", false),
+        ("company-a.com", "http://company-a.com:8001", false),
+        ("company-a.com", "http://company-b.com:8000", false),
+        ("company-b.com", "http://company-a.com:8000", false),
         ("company-a.com", ORIGIN, false),
-        ("unknown.example", "http://unknown.example", false),
+        ("unknown.example", "http://unknown.example:8000", false),
     ] {
         let who = app
             .on_host(host)

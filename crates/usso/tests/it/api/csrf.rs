@@ -66,7 +66,7 @@ async fn a_request_with_cookies_is_accepted_from_the_tenants_own_page() {
 async fn another_tenants_page_is_foreign() {
     let (app, browser, session) = signed_in().await;
     app.tenant("Company A", &["company-a.com"]).await;
-    let who = browser.with_header("origin", "http://company-a.com");
+    let who = browser.with_header("origin", "http://company-a.com:8000");
     who.delete(&format!("/sessions/{session}")).await.problem(403, "ORIGIN_NOT_ALLOWED");
 }
 

@@ -52,7 +52,8 @@ impl Browser {
     /// A browser on a page of a host.
     pub fn new(app: &TestApp, host: &str) -> Self {
         let browser = Self { template: Template::new(app), jar: Arc::default() };
-        browser.on_host(host).with_header("origin", &format!("http://{host}"))
+        let name = host.split(':').next().unwrap_or(host);
+        browser.on_host(host).with_header("origin", &format!("http://{name}:8000"))
     }
 
     fn jar(&self) -> MutexGuard<'_, Vec<SetCookie>> {
