@@ -111,7 +111,7 @@ fn http(config: &Config) -> HttpConfig {
         body_limit: config.server.body_limit_bytes,
         body_timeout: config.server.request_timeout(),
         trusted_proxies: TrustedProxies::new(config.server.trusted_proxies.clone()),
-        debug: config.server.debug,
+        access_log: config.log.access,
     }
 }
 

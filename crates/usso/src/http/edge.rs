@@ -15,7 +15,7 @@ use kernel::ProblemKind;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use tower::ServiceExt;
+use tower::Service;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TENANT_ID: HeaderName = HeaderName::from_static("x-tenant-id");
@@ -68,13 +68,13 @@ impl Edge {
         if let Some((origin, allowed)) = &cross_origin {
             cors::answer(response.headers_mut(), path, origin, *allowed);
         }
-        log(&info, &method, path, response.status());
+        self.log(&info, &method, path, response.status());
         finish(&mut response, info.id.clone());
         response
     }
 
     async fn route(&self, request: Request) -> Response {
-        match AssertUnwindSafe(self.router.clone().oneshot(request)).catch_unwind().await {
+        match AssertUnwindSafe(self.router.clone().call(request)).catch_unwind().await {
             Ok(Ok(response)) => unrouted(response),
             Ok(Err(never)) => match never {},
             Err(_) => {
@@ -96,6 +96,18 @@ impl Edge {
             // Two hosts are as ambiguous as two ids (RFC 9112 §3.2): another hop may have read the other one.
             is_ambiguous: named.next().is_some() || headers.get_all(header::HOST).iter().nth(1).is_some(),
         })
+    }
+
+    /// One line a request: always when it failed, when asked for otherwise.
+    fn log(&self, info: &RequestInfo, method: &Method, path: &str, status: StatusCode) {
+        let (request_id, ip, status_code) = (info.id(), info.ip, status.as_u16());
+        if status.is_server_error() {
+            tracing::warn!(request_id, %method, path, status = status_code, %ip, "request");
+        } else if self.state.http.access_log {
+            tracing::info!(request_id, %method, path, status = status_code, %ip, "request");
+        } else {
+            tracing::debug!(request_id, %method, path, status = status_code, %ip, "request");
+        }
     }
 }
 
@@ -168,17 +180,6 @@ fn finish(response: &mut http::Response<Body>, request_id: HeaderValue) {
         headers.entry(header::X_FRAME_OPTIONS).or_insert(HeaderValue::from_static("DENY"));
     }
     headers.insert(REQUEST_ID, request_id);
-}
-
-fn log(info: &RequestInfo, method: &Method, path: &str, status: StatusCode) {
-    // Reads that went well are the bulk of all requests and of little interest.
-    if status.is_server_error() {
-        tracing::warn!(request_id = info.id(), %method, path, status = status.as_u16(), ip = %info.ip, "request");
-    } else if method.is_safe() && status.is_success() {
-        tracing::debug!(request_id = info.id(), %method, path, status = status.as_u16(), ip = %info.ip, "request");
-    } else {
-        tracing::info!(request_id = info.id(), %method, path, status = status.as_u16(), ip = %info.ip, "request");
-    }
 }
 
 #[cfg(test)]

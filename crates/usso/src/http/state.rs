@@ -18,8 +18,8 @@ pub struct HttpConfig {
     pub body_timeout: Duration,
     /// Whose forwarded headers count.
     pub trusted_proxies: TrustedProxies,
-    /// Development mode.
-    pub debug: bool,
+    /// Whether every request is logged, not only those that fail.
+    pub access_log: bool,
 }
 
 /// The services of an instance.
@@ -61,8 +61,14 @@ impl Services {
     /// A request id: unique in the installation, and cheap.
     pub fn next_request_id(&self) -> HeaderValue {
         let count = self.requests.fetch_add(1, Ordering::Relaxed);
-        let id = format!("req_{:08x}{count:08x}", self.request_prefix);
-        HeaderValue::from_maybe_shared(Bytes::from(id)).unwrap_or(HeaderValue::from_static("req_"))
+        let number = (u64::from(self.request_prefix) << 32) | (count & 0xffff_ffff);
+        let mut id = *b"req_0000000000000000";
+        for (place, digit) in id.iter_mut().skip(4).zip((0..16).rev()) {
+            // Digits, then letters: every byte is a visible character.
+            let nibble = u8::try_from((number >> (4 * digit)) & 15).unwrap_or(0);
+            *place = if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
+        }
+        HeaderValue::from_bytes(&id).unwrap_or(HeaderValue::from_static("req_"))
     }
 
     /// From now on the instance wants no new work.
