@@ -58,6 +58,20 @@ impl<K: Hash + Eq + Clone, V: Clone> Cache<K, V> {
         if shard.invalidations != stamp.0 {
             return;
         }
+        self.place(&mut shard, key, value);
+    }
+
+    /// Keeps a value newer than any that was read before, unless something was invalidated since `stamp`; reads under
+    /// way are not kept.
+    pub fn supersede(&self, key: K, value: V, stamp: Stamp) {
+        let mut shard = self.shard(&key);
+        if shard.invalidations == stamp.0 {
+            shard.invalidations += 1;
+            self.place(&mut shard, key, value);
+        }
+    }
+
+    fn place(&self, shard: &mut Shard<K, V>, key: K, value: V) {
         if shard.entries.len() >= self.per_shard && !shard.entries.contains_key(&key) {
             // Any victim will do: a hot value is back after one read.
             let victim = shard.entries.keys().next().cloned();
@@ -106,6 +120,19 @@ mod tests {
         let stamp = cache.stamp("a");
         cache.insert("a".into(), 2, stamp);
         assert_eq!(cache.get("a"), Some(2));
+    }
+
+    #[test]
+    fn a_read_that_began_before_a_newer_value_was_kept_is_not_kept() {
+        let cache: Cache<String, u32> = Cache::new(100);
+        let (slow_read, write) = (cache.stamp("a"), cache.stamp("a"));
+        cache.supersede("a".into(), 2, write);
+        cache.insert("a".into(), 1, slow_read);
+        assert_eq!(cache.get("a"), Some(2));
+        let late = cache.stamp("a");
+        cache.invalidate("a");
+        cache.supersede("a".into(), 3, late);
+        assert_eq!(cache.get("a"), None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::tenant::tenants::service::{self as tenants, Authority};
 use crate::tenant::{Actor, ClientInfo, TenantScope};
 use kernel::TenantId;
 use protocol::b64url;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use std::sync::Arc;
 
 /// The user name of the system administrator.
@@ -35,7 +35,7 @@ pub async fn run(
             let hash = user.password_hash();
             let verdict = state.identity.hasher().verify(tenant.id().as_str(), hash, password).await?;
             if !verdict.matches {
-                warn_if_weak(&tenant, password).await;
+                warn_if_weak(state, &tenant, password).await;
                 users::reset_password(&state.identity, &tenant, &user.id, password, &client).await?;
             }
             Ok(None)
@@ -43,15 +43,15 @@ pub async fn run(
         (None, given) => {
             let generated = given.is_none().then(|| generate(&tenant));
             let Some(password) = given.or(generated.as_ref()) else { return Ok(None) };
-            warn_if_weak(&tenant, password).await;
+            warn_if_weak(state, &tenant, password).await;
             let new = NewUser {
                 identifier,
                 name: Some("System administrator".to_owned()),
-                password: password.clone(),
                 roles: vec![ADMIN_ROLE.to_owned()],
                 scopes: vec![SUPERADMIN_SCOPE.to_owned()],
             };
-            users::create_unchecked(&state.identity, &tenant, new, Actor::System, &client).await?;
+            users::create_unchecked(&state.identity, &tenant, (new, password), Actor::System, &client)
+                .await?;
             Ok(generated)
         }
     }
@@ -71,7 +71,7 @@ pub async fn reset_system_password(
         users::find(&tenant, &system_identifier()?).await?.ok_or("there is no system administrator yet")?;
     let password = match password {
         Some(password) => {
-            users::check_password(&tenant, &password, SYSTEM_USERNAME).await?;
+            users::check_password(&state.identity, &tenant, &password, SYSTEM_USERNAME).await?;
             password
         }
         None => generate(&tenant),
@@ -101,12 +101,9 @@ fn generate(tenant: &TenantScope) -> SecretString {
     SecretString::from(format!("{}-!", b64url::encode(tenant.token::<18>())))
 }
 
-async fn warn_if_weak(tenant: &TenantScope, password: &SecretString) {
+async fn warn_if_weak(state: &AppState, tenant: &TenantScope, password: &SecretString) {
     // The operator's choice stands; hiding that it is a poor one would be no service.
-    if users::check_password(tenant, password, SYSTEM_USERNAME).await.is_err() {
-        tracing::warn!(
-            length = password.expose_secret().len(),
-            "SYSTEM_PASSWORD is weak; choose a longer one"
-        );
+    if users::check_password(&state.identity, tenant, password, SYSTEM_USERNAME).await.is_err() {
+        tracing::warn!("SYSTEM_PASSWORD is weak; choose a longer one");
     }
 }

@@ -5,7 +5,7 @@ use protocol::seal::{SealError, SealingKey};
 use serde::{Deserialize, Serialize};
 use std::fs::OpenOptions;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Why there is no usable master key.
@@ -77,6 +77,9 @@ fn load_or_create_file(path: PathBuf, random: &dyn kernel::Random) -> Result<[u8
     let failed = |source| MasterKeyError::File { path: path.clone(), source };
     match OpenOptions::new().read(true).open(&path) {
         Ok(mut file) => {
+            if file.metadata().map_err(failed)?.permissions().mode() & 0o077 != 0 {
+                tracing::warn!(path = %path.display(), "others may read the master key: give the file mode 0600");
+            }
             let mut text = zeroize::Zeroizing::new(String::new());
             file.read_to_string(&mut text).map_err(failed)?;
             let key = crate::config::MasterKey::from_base64(text.trim());

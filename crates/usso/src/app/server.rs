@@ -9,9 +9,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// How long to wait before accepting again when the process is out of file descriptors.
 const BREATHER: Duration = Duration::from_millis(50);
@@ -21,6 +22,8 @@ const BREATHER: Duration = Duration::from_millis(50);
 pub struct Limits {
     /// How long a connection may be idle, or its request head incomplete.
     pub header_timeout: Duration,
+    /// How many connections may be open.
+    pub connections: usize,
     /// How long requests under way may take after the end was announced.
     pub drain: Duration,
 }
@@ -36,10 +39,15 @@ pub async fn serve(
     let graceful = GracefulShutdown::new();
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout);
+    let places = Arc::new(Semaphore::new(limits.connections));
     loop {
+        let place = tokio::select! {
+            place = places.clone().acquire_owned() => place.ok(),
+            _ = stop.changed() => break,
+        };
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => connect(&builder, &graceful, edge.clone(), stream, peer),
+                Ok(accepted) => connect(&builder, &graceful, edge.clone(), accepted, place),
                 Err(error) => {
                     tracing::warn!(%error, "accepting failed");
                     tokio::time::sleep(BREATHER).await;
@@ -62,8 +70,8 @@ fn connect(
     builder: &http1::Builder,
     graceful: &GracefulShutdown,
     edge: Edge,
-    stream: TcpStream,
-    peer: SocketAddr,
+    (stream, peer): (TcpStream, SocketAddr),
+    place: Option<OwnedSemaphorePermit>,
 ) {
     // Answers are small and complete: waiting to fill a packet only adds latency.
     drop(stream.set_nodelay(true));
@@ -79,5 +87,6 @@ fn connect(
         if let Err(error) = connection.await {
             tracing::debug!(%error, "connection ended");
         }
+        drop(place);
     });
 }

@@ -142,8 +142,11 @@ pub async fn serve(config: &Config, mut ready: impl FnMut(&Instance, u16)) -> Re
         tracing::info!("stopping: requests under way are finished");
         let _ = stop.send(true);
     });
-    let limits =
-        server::Limits { header_timeout: config.server.header_timeout(), drain: config.server.drain() };
+    let limits = server::Limits {
+        header_timeout: config.server.header_timeout(),
+        connections: usize::try_from(config.server.max_connections).unwrap_or(usize::MAX),
+        drain: config.server.drain(),
+    };
     let cut = server::serve(listener, edge, limits, stopped).await;
     while jobs.join_next().await.is_some() {}
     instance.state.registry.system().ports().storage.close().await;

@@ -23,6 +23,8 @@ section! {
         body_limit_bytes: usize = 1024 * 1024;
         /// How long a connection may be idle, or its request headers incomplete, in seconds.
         header_timeout_seconds: u32 = 75;
+        /// How many connections may be open; more wait to be accepted.
+        max_connections: u32 = 20_000;
         /// How long answering a request may take, in seconds.
         request_timeout_seconds: u32 = 30;
         /// How long requests in progress may go on after the signal to stop, in seconds.
@@ -54,6 +56,7 @@ impl Server {
             "server.request_timeout_seconds",
             hours,
         )?;
+        Invalid::unless(self.max_connections > 0, "server.max_connections", "must be at least 1")?;
         Invalid::unless(self.drain_seconds <= 3600, "server.drain_seconds", "must be at most 3600 seconds")
     }
 

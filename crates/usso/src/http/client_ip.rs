@@ -1,11 +1,12 @@
 //! Whose request it is, behind proxies too.
 //!
 //! Forwarded headers count only from configured proxies; of `X-Forwarded-For` the last address that isn't one of them
-//! is the client, because everything left of it may be invented.
+//! is the client, because everything left of it may be invented. So the list is read from the right, and what stands
+//! left of the client isn't even looked at.
 
 use crate::config::Network;
 use http::{HeaderMap, header};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// The proxies in front.
 #[derive(Debug, Clone, Default)]
@@ -53,13 +54,25 @@ pub fn resolve(peer: IpAddr, peer_is_tls: bool, headers: &HeaderMap, trusted: &T
 }
 
 fn forwarded_for(headers: &HeaderMap, trusted: &TrustedProxies) -> Option<IpAddr> {
-    let mut hops: Vec<IpAddr> = Vec::new();
-    for value in headers.get_all("x-forwarded-for") {
-        for hop in value.to_str().ok()?.split(',') {
-            hops.push(hop.trim().parse::<IpAddr>().ok()?.to_canonical());
+    let lines = headers.get_all("x-forwarded-for").iter().rev();
+    let mut nearest = None;
+    for hop in lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b',')) {
+        // Nobody vouches for what is left of a hop that can't be read.
+        let Some(ip) = address(hop) else { break };
+        nearest = Some(ip);
+        if !trusted.contains(ip) {
+            break;
         }
     }
-    hops.iter().rev().find(|ip| !trusted.contains(**ip)).or(hops.first()).copied()
+    nearest
+}
+
+/// An address, with or without its port; IPv6 also in brackets.
+fn address(hop: &[u8]) -> Option<IpAddr> {
+    let hop = std::str::from_utf8(hop).ok()?.trim();
+    let bare = hop.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(hop);
+    let ip = bare.parse::<IpAddr>().or_else(|_| hop.parse::<SocketAddr>().map(|socket| socket.ip()));
+    ip.ok().map(|ip| ip.to_canonical())
 }
 
 fn text(headers: &HeaderMap, name: impl header::AsHeaderName) -> Option<String> {
@@ -98,6 +111,46 @@ mod tests {
             headers(&[("x-forwarded-for", "6.6.6.6, 1.2.3.4, 10.0.0.9"), ("x-forwarded-proto", "https")]);
         let seen = resolve("10.0.0.1".parse().unwrap(), false, &forwarded, &trusted());
         assert_eq!((seen.ip, seen.is_https), ("1.2.3.4".parse().unwrap(), true));
+    }
+
+    fn client_of(chain: &[&str]) -> IpAddr {
+        let mut forwarded = HeaderMap::new();
+        for line in chain {
+            forwarded.append("x-forwarded-for", http::HeaderValue::from_bytes(line.as_bytes()).unwrap());
+        }
+        resolve("10.0.0.1".parse().unwrap(), false, &forwarded, &trusted()).ip
+    }
+
+    #[test]
+    fn garbage_to_the_left_changes_nothing() {
+        let client: IpAddr = "1.2.3.4".parse().unwrap();
+        for chain in [
+            &["banana, 1.2.3.4"][..],
+            &["\u{fc}, , 1.2.3.4, 10.0.0.9"],
+            &["banana", "10.0.0.7, 1.2.3.4", "10.0.0.9"],
+            &["6.6.6.6:99999", "1.2.3.4:443"],
+        ] {
+            assert_eq!(client_of(chain), client, "{chain:?}");
+        }
+    }
+
+    #[test]
+    fn a_hop_may_carry_its_port() {
+        for (hop, ip) in [
+            ("1.2.3.4:5678", "1.2.3.4"),
+            ("[2001:db8::1]:5678", "2001:db8::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("::ffff:1.2.3.4, 10.0.0.9:80", "1.2.3.4"),
+        ] {
+            assert_eq!(client_of(&[hop]), ip.parse::<IpAddr>().unwrap(), "{hop}");
+        }
+    }
+
+    #[test]
+    fn an_unreadable_hop_ends_the_search_at_the_last_trusted_one() {
+        assert_eq!(client_of(&["1.2.3.4, banana, 10.0.0.9"]), "10.0.0.9".parse::<IpAddr>().unwrap());
+        assert_eq!(client_of(&["1.2.3.4", "10.0.0.8, 10.0.0.9:x"]), "10.0.0.1".parse::<IpAddr>().unwrap());
     }
 
     #[test]

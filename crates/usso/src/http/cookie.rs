@@ -2,6 +2,7 @@
 
 use crate::http::Tenant;
 use crate::identity::tokens::TokenPair;
+use crate::tenant::issuer::Addressed;
 use http::{HeaderMap, HeaderValue, header};
 
 /// The access token's cookie; the published SDKs read this name.
@@ -29,8 +30,7 @@ pub fn get<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 /// Sets the token cookies of a sign-in or refresh.
 pub fn set_tokens(headers: &mut HeaderMap, tenant: &Tenant, tokens: &TokenPair) {
-    let domain = tenant.scope.profile().settings.cookie_domain.clone();
-    push(headers, tenant, (ACCESS, &tokens.access), tokens.expires_in, domain.as_deref());
+    push(headers, tenant, (ACCESS, &tokens.access), tokens.expires_in, shared_domain(tenant));
     push(headers, tenant, (REFRESH, &tokens.refresh), tokens.refresh_expires_in, None);
 }
 
@@ -41,9 +41,23 @@ pub fn set_device(headers: &mut HeaderMap, tenant: &Tenant, value: &str) {
 
 /// Removes the token cookies, with the attributes they were set with.
 pub fn clear_tokens(headers: &mut HeaderMap, tenant: &Tenant) {
-    let domain = tenant.scope.profile().settings.cookie_domain.clone();
-    push(headers, tenant, (ACCESS, ""), 0, domain.as_deref());
+    push(headers, tenant, (ACCESS, ""), 0, shared_domain(tenant));
     push(headers, tenant, (REFRESH, ""), 0, None);
+}
+
+/// The `Domain` of the access-token cookie: only on a host within it. Elsewhere browsers would refuse the cookie, and
+/// the hosts of one tenant are none of another's business.
+fn shared_domain(tenant: &Tenant) -> Option<&str> {
+    let domain = tenant.scope.profile().settings.cookie_domain.as_deref()?;
+    match &tenant.addressed {
+        Addressed::Host(host) if is_within(host, domain) => Some(domain),
+        _ => None,
+    }
+}
+
+/// Whether a host is a domain or below it (RFC 6265 §5.1.3).
+fn is_within(host: &str, domain: &str) -> bool {
+    host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
 fn push(
@@ -55,7 +69,8 @@ fn push(
 ) {
     let path = tenant.cookie_path();
     let mut text = format!("{name}={value}; Path={path}; Max-Age={max_age}; HttpOnly; SameSite=Lax");
-    if tenant.info.is_https {
+    // An installation behind TLS that ends in front of an unlisted proxy is known by its issuer.
+    if tenant.info.is_https || tenant.issuer().starts_with("https://") {
         text.push_str("; Secure");
     }
     if let Some(domain) = domain {
@@ -71,6 +86,19 @@ fn push(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_is_within_a_domain_at_a_label_boundary_only() {
+        for (host, domain, wanted) in [
+            ("company-a.com", "company-a.com", true),
+            ("app.company-a.com", "company-a.com", true),
+            ("evilcompany-a.com", "company-a.com", false),
+            ("com", "company-a.com", false),
+            ("localhost", "company-a.com", false),
+        ] {
+            assert_eq!(is_within(host, domain), wanted, "{host} {domain}");
+        }
+    }
 
     #[test]
     fn the_first_cookie_of_a_name_counts() {

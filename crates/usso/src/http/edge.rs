@@ -9,8 +9,9 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
+use http::request::Parts;
 use http::uri::{PathAndQuery, Uri};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use kernel::ProblemKind;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
@@ -19,6 +20,14 @@ use tower::Service;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TENANT_ID: HeaderName = HeaderName::from_static("x-tenant-id");
+
+/// Links that change something although their method is safe.
+const CHANGING_LINKS: [&str; 2] = ["/api/sso/v1/auth/logout", "/api/sso/v1/auth/refresh"];
+
+/// Where anybody may post …
+const SIGN_IN: &str = "/api/sso/v1/auth/";
+/// … and how much, in bytes: strangers get no large buffers.
+const SIGN_IN_BODY: usize = 64 * 1024;
 
 /// The front door of an instance.
 #[derive(Clone)]
@@ -42,7 +51,7 @@ impl Edge {
     pub async fn handle(&self, request: Request, (peer, is_tls): (IpAddr, bool)) -> Response {
         let (mut parts, body) = request.into_parts();
         let path_tenant = rewrite(&mut parts.uri);
-        let info = self.info(&parts.headers, path_tenant, peer, is_tls);
+        let info = self.info(&parts, path_tenant, (peer, is_tls));
         let (method, uri) = (parts.method.clone(), parts.uri.clone());
         let path = uri.path();
         let origin = parts.headers.get(header::ORIGIN).cloned();
@@ -74,16 +83,28 @@ impl Edge {
     }
 
     async fn route(&self, request: Request) -> Response {
-        match AssertUnwindSafe(self.router.clone().call(request)).catch_unwind().await {
+        let is_change = !request.method().is_safe() || CHANGING_LINKS.contains(&request.uri().path());
+        let answer = self.router.clone().call(request);
+        let answer = if is_change {
+            // A client that hangs up must not stop a change half-way: what was committed must also be forgotten by the
+            // caches, counted and answered for. A task goes on when nobody waits for it.
+            tokio::spawn(answer).await.map_err(drop)
+        } else {
+            AssertUnwindSafe(answer).catch_unwind().await.map_err(drop)
+        };
+        match answer {
             Ok(Ok(response)) => unrouted(response),
             Ok(Err(never)) => match never {},
-            Err(_) => {
+            Err(()) => {
                 ApiError::new(ProblemKind::Internal, "INTERNAL_ERROR", "Internal error").into_response()
             }
         }
     }
 
-    fn info(&self, headers: &HeaderMap, path: Option<String>, peer: IpAddr, is_tls: bool) -> SharedInfo {
+    fn info(&self, parts: &Parts, path: Option<String>, (peer, is_tls): (IpAddr, bool)) -> SharedInfo {
+        let headers = &parts.headers;
+        let config = &self.state.http;
+        let is_public = parts.uri.path().starts_with(SIGN_IN);
         let from = client_ip::resolve(peer, is_tls, headers, &self.state.http.trusted_proxies);
         let mut named = headers.get_all(TENANT_ID).iter();
         let header = named.next().map(|v| v.to_str().unwrap_or_default().to_owned());
@@ -92,6 +113,7 @@ impl Edge {
             ip: from.ip,
             is_https: from.is_https,
             user_agent: headers.get(header::USER_AGENT).cloned(),
+            body_limit: if is_public { config.body_limit.min(SIGN_IN_BODY) } else { config.body_limit },
             selection: Selection { header, path, host: from.host },
             // Two hosts are as ambiguous as two ids (RFC 9112 §3.2): another hop may have read the other one.
             is_ambiguous: named.next().is_some() || headers.get_all(header::HOST).iter().nth(1).is_some(),

@@ -50,7 +50,8 @@ where
     // The caller is part of the key, so that nobody is given somebody else's answer.
     let caller = headers.get(header::AUTHORIZATION).map_or(&b""[..], HeaderValue::as_bytes);
     let id = OneTime::id_for("idempotency", &[operation, key, &b64url::encode(protocol::sha256(caller))]);
-    let fingerprint = b64url::encode(protocol::sha256(body));
+    // Keyed: the body may hold a password, and a plain digest of it could be guessed from a stolen database.
+    let fingerprint = b64url::encode(tenant.scope.profile().request_mac.tag(body));
     let records = tenant.scope.records::<OneTime>();
     let reservation = OneTime {
         id: id.clone(),

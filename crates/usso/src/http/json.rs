@@ -4,6 +4,7 @@
 //! members (RFC 8259 §4 leaves those open, which is where parsers disagree and attacks begin). Unknown members are
 //! ignored.
 
+use crate::http::request_info::SharedInfo;
 use crate::http::{ApiError, AppState};
 use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
@@ -83,12 +84,14 @@ pub async fn read_json(request: Request, state: &AppState) -> Result<Bytes, ApiE
 /// # Errors
 /// 413 when it is too large, 408 when it is too slow, 400 when the connection breaks.
 pub async fn read(request: Request, state: &AppState) -> Result<Bytes, ApiError> {
-    let limited = Limited::new(request.into_body(), state.http.body_limit);
+    let limit =
+        request.extensions().get::<SharedInfo>().map_or(state.http.body_limit, |info| info.body_limit);
+    let limited = Limited::new(request.into_body(), limit);
     let collected = tokio::time::timeout(state.http.body_timeout, limited.collect()).await;
     match collected {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            let detail = format!("The body is larger than {} bytes", state.http.body_limit);
+            let detail = format!("The body is larger than {limit} bytes");
             Err(ApiError::new(ProblemKind::TooLarge, "PAYLOAD_TOO_LARGE", detail))
         }
         Ok(Err(_)) => Err(ApiError::invalid(Vec::new(), "The body could not be read")),

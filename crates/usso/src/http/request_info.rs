@@ -19,6 +19,8 @@ pub struct RequestInfo {
     pub is_https: bool,
     /// Its `User-Agent`.
     pub user_agent: Option<HeaderValue>,
+    /// The largest body it may have, in bytes.
+    pub body_limit: usize,
     /// What it says about its tenant.
     pub selection: Selection,
     /// Whether it carried more than one `X-Tenant-ID` or `Host`.

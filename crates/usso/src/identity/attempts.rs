@@ -51,11 +51,16 @@ pub async fn exhausted(tenant: &TenantScope, lane: &Lane) -> Result<Option<u64>,
     Ok(is_spent.then(|| retry_after(budget.expires_at, tenant.now())))
 }
 
-/// Counts a failure, with the event that tells of it.
+/// Counts a failure, with the event that tells of it. Answers the seconds until the budget is fresh, when this failure
+/// was more than it allows.
 ///
 /// # Errors
 /// When the database is away.
-pub async fn record_failure(tenant: &TenantScope, lane: &Lane, event: Effect) -> Result<(), StorageError> {
+pub async fn record_failure(
+    tenant: &TenantScope,
+    lane: &Lane,
+    event: Effect,
+) -> Result<Option<u64>, StorageError> {
     let records = tenant.records::<OneTime>();
     let window = tenant.profile().settings.login_attempts_window;
     let first = OneTime {
@@ -64,7 +69,7 @@ pub async fn record_failure(tenant: &TenantScope, lane: &Lane, event: Effect) ->
         expires_at: tenant.now().plus_seconds(window),
     };
     match records.insert(first, vec![event.clone()]).await {
-        Ok(_) => return Ok(()),
+        Ok(_) => return Ok(None),
         Err(StorageError::Exists) => {}
         Err(e) => return Err(e),
     }
@@ -74,9 +79,10 @@ pub async fn record_failure(tenant: &TenantScope, lane: &Lane, event: Effect) ->
             Ok(Change::Put(OneTime { data, ..old.record.clone() }, vec![event.clone()]))
         })
         .await?;
-    // The window ended between the two steps: a failure in a fresh window is one failure less to count.
-    drop(counted);
-    Ok(())
+    let limit = u64::from(tenant.profile().settings.login_attempts_limit);
+    // None: the window ended between the two steps, and a fresh one has room.
+    let over = counted.filter(|budget| failures(budget) > limit);
+    Ok(over.map(|budget| retry_after(budget.expires_at, tenant.now())))
 }
 
 fn failures(budget: &OneTime) -> u64 {

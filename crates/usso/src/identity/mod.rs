@@ -104,7 +104,7 @@ impl Identity {
         session: Stored<Session>,
         stamp: kernel::cache::Stamp,
     ) {
-        self.sessions.insert((tenant.id().clone(), session.id.clone()), Arc::new(session), stamp);
+        self.sessions.supersede((tenant.id().clone(), session.id.clone()), Arc::new(session), stamp);
     }
 
     /// To be taken before a session is read and advanced.

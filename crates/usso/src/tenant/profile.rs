@@ -22,6 +22,8 @@ pub struct Profile {
     pub seal: SealingKey,
     /// Marks devices that have signed in before.
     pub device_mac: MacKey,
+    /// Fingerprints requests that may hold a password.
+    pub request_mac: MacKey,
     /// When the published keys change by time alone.
     pub valid_until: Option<Timestamp>,
 }

@@ -228,6 +228,7 @@ impl Registry {
             issuers: IssuerSet::of(&tenant, &self.base),
             valid_until: keys.published().until,
             seal: self.seal.derive("tenant-secrets", id.as_str()).map_err(broken)?,
+            request_mac: self.seal.derive_mac("request", id.as_str()).map_err(broken)?,
             device_mac: self.seal.derive_mac("device", id.as_str()).map_err(broken)?,
             keys,
             tenant,

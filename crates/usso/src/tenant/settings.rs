@@ -4,6 +4,7 @@
 //! (`token.access_timeout`) name the same settings; either is accepted, both are returned. `SETTINGS` is the one
 //! list. Keys that are not in it are kept as they came, for features that give them a meaning later.
 
+use crate::tenant::domain::normalise_host;
 use kernel::problem::FieldError;
 use serde_json::{Map, Value, json};
 
@@ -18,11 +19,16 @@ enum Shape {
     FalseOnly(&'static str),
     /// A text or null.
     Text,
-    /// A list of texts.
-    Texts,
+    /// A text that passes a check, or null.
+    Checked(Check),
+    /// A list of at least so many texts, each of which passes a check.
+    Each(usize, Check),
     /// A whole number within bounds, or null for "no limit".
     IntOrNull(i64, i64),
 }
+
+/// What is wrong with a text, if anything.
+type Check = fn(&str) -> Result<(), &'static str>;
 
 /// One setting.
 struct Setting {
@@ -54,9 +60,12 @@ const SETTINGS: &[Setting] = &[
     setting(None, "auth.password_require_lowercase", Shape::Bool, || json!(false)),
     setting(None, "auth.password_prevent_dictionary", Shape::Bool, || json!(true)),
     setting(Some("require_mfa"), "auth.require_mfa", Shape::FalseOnly(NO_SECOND_FACTOR), || json!(false)),
-    setting(Some("allowed_login_methods"), "auth.allowed_login_methods", Shape::Texts, || {
-        json!(["password"])
-    }),
+    setting(
+        Some("allowed_login_methods"),
+        "auth.allowed_login_methods",
+        Shape::Each(1, login_method),
+        || json!(["password"]),
+    ),
     setting(Some("login_attempts_limit"), "auth.login_attempts_limit", Shape::Int(1, 100), || json!(5)),
     setting(Some("login_attempts_window"), "auth.login_attempts_window", Shape::Int(1, 86_400), || {
         json!(300)
@@ -69,9 +78,9 @@ const SETTINGS: &[Setting] = &[
     setting(None, "token.refresh_token_rotation", Shape::Bool, || json!(true)),
     setting(None, "token.audience", Shape::Text, || Value::Null),
     setting(None, "registration.is_allowed", Shape::Bool, || json!(true)),
-    setting(None, "phone.default_country_code", Shape::Text, || Value::Null),
-    setting(None, "cookie_domain", Shape::Text, || Value::Null),
-    setting(None, "cors_origins", Shape::Texts, || json!([])),
+    setting(None, "phone.default_country_code", Shape::Checked(country_code), || Value::Null),
+    setting(None, "cookie_domain", Shape::Checked(cookie_domain), || Value::Null),
+    setting(None, "cors_origins", Shape::Each(0, origin), || json!([])),
 ];
 
 /// The settings as the record keeps them: nested names to values, only what was set, and unknown keys as they came.
@@ -106,6 +115,13 @@ impl Config {
                 }
             }
         }
+        for group in SETTINGS.iter().filter_map(|s| s.nested.split_once('.').map(|(group, _)| group)) {
+            // Anything else in a group's place would hide its settings.
+            if rest.get(group).is_some_and(|v| !v.is_object() && !v.is_null()) {
+                rest.remove(group);
+                errors.push(field_error(group, "must be an object".to_owned()));
+            }
+        }
         merge(&mut next.extra, rest);
         if errors.is_empty() {
             *self = next;
@@ -113,6 +129,11 @@ impl Config {
         } else {
             Err(errors)
         }
+    }
+
+    /// What was stored without a meaning.
+    pub fn extra(&self) -> &Map<String, Value> {
+        &self.extra
     }
 
     /// The effective settings under both names, with whatever else was stored.
@@ -234,11 +255,64 @@ fn check(shape: Shape, value: &Value) -> Result<(), String> {
         Shape::FalseOnly(_) => Err("must be true or false".to_owned()),
         Shape::Text if value.as_str().is_some_and(|t| !t.is_empty() && t.len() <= 512) => Ok(()),
         Shape::Text => Err("must be a text of 1 to 512 characters, or null".to_owned()),
-        Shape::Texts => match value.as_array() {
-            Some(items) if items.len() <= 100 && items.iter().all(Value::is_string) => Ok(()),
-            _ => Err("must be a list of at most 100 texts".to_owned()),
-        },
+        Shape::Checked(check) => {
+            value.as_str().map_or(Err("must be a text or null"), check).map_err(str::to_owned)
+        }
+        Shape::Each(fewest, check) => {
+            let items = value.as_array().filter(|items| (fewest..=100).contains(&items.len()));
+            let items = items.ok_or_else(|| format!("must be a list of {fewest} to 100 texts"))?;
+            let each = |item: &Value| item.as_str().map_or(Err("each must be a text"), check);
+            items.iter().try_for_each(each).map_err(str::to_owned)
+        }
     }
+}
+
+/// The ways to sign in that have a name, whether this version has them or not.
+const LOGIN_METHODS: &str = "password magic_link oauth passkey webauthn otp email/otp phone/otp totp backup_codes \
+                             id_token qr telegram telegram_token";
+
+fn login_method(text: &str) -> Result<(), &'static str> {
+    let is_known = LOGIN_METHODS.split(' ').any(|known| known == text);
+    if is_known { Ok(()) } else { Err("names an unknown way to sign in") }
+}
+
+fn country_code(text: &str) -> Result<(), &'static str> {
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    let fits = (1..=4).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+    if fits { Ok(()) } else { Err("must be 1 to 4 digits, with or without +") }
+}
+
+/// A host name of two labels or more. Addresses can't be shared with siblings (RFC 6265 §5.1.3), and no top-level
+/// domain begins with a digit.
+fn cookie_domain(text: &str) -> Result<(), &'static str> {
+    let is_normal = normalise_host(text).is_ok_and(|host| host == text);
+    let top = text.rsplit_once('.').map(|(_, top)| top);
+    let is_named = top.is_some_and(|top| top.starts_with(|c: char| c.is_ascii_alphabetic()));
+    if is_normal && is_named {
+        Ok(())
+    } else {
+        Err("must be a host name in lower case with at least two labels")
+    }
+}
+
+/// An origin exactly as browsers send it (RFC 6454 §6.2).
+fn origin(text: &str) -> Result<(), &'static str> {
+    const WRONG: &str = "each must be an origin as browsers send it: https://app.example.com, with the port unless \
+                         it is the scheme's own";
+    let (scheme, authority) = text.split_once("://").ok_or(WRONG)?;
+    let own_port = match scheme {
+        "https" => 443,
+        "http" => 80,
+        _ => return Err(WRONG),
+    };
+    let host = normalise_host(authority).map_err(|_| WRONG)?;
+    let port = match authority.strip_prefix(host.as_str()) {
+        Some("") => return Ok(()),
+        Some(rest) => rest.strip_prefix(':').ok_or(WRONG)?,
+        None => return Err(WRONG),
+    };
+    let is_exact = port.parse::<u16>().is_ok_and(|n| n != 0 && n != own_port && n.to_string() == port);
+    if is_exact { Ok(()) } else { Err(WRONG) }
 }
 
 fn field_error(name: &str, msg: String) -> FieldError {
@@ -347,6 +421,68 @@ mod tests {
         assert_eq!(view["auth"]["otp_length"], 6);
         assert_eq!(view["auth"]["password_min_length"], 8);
         assert_eq!(view["templates"]["a"], json!({"x": 1, "y": 2}));
+    }
+
+    fn refuses(patch: Value) -> bool {
+        Config::default().apply(&object(patch)).is_err()
+    }
+
+    #[test]
+    fn cors_origins_are_exact_origins() {
+        for good in
+            ["https://app.example.com", "http://localhost:3000", "https://10.0.0.1:8443", "http://[::1]:3000"]
+        {
+            assert!(!refuses(json!({"cors_origins": [good]})), "{good}");
+        }
+        let bad = "* null app.example.com https:// https://*.example.com https://APP.example.com \
+                   HTTPS://app.example.com https://app.example.com/ https://app.example.com/path \
+                   https://app.example.com?q https://app.example.com#f https://user@app.example.com \
+                   https://app.example.com. https://app.example.com: https://app.example.com:0 \
+                   https://app.example.com:443 http://app.example.com:080 https://app.example.com:65536 \
+                   ftp://app.example.com file://x";
+        for bad in bad.split(' ').chain(["", " https://app.example.com"]) {
+            assert!(refuses(json!({"cors_origins": ["https://good.example", bad]})), "{bad}");
+        }
+        assert!(refuses(json!({"cors_origins": "https://app.example.com"})));
+    }
+
+    #[test]
+    fn a_cookie_domain_is_a_normal_host_name_of_two_labels() {
+        assert!(!refuses(json!({"cookie_domain": "company-a.com"})));
+        let bad =
+            "com localhost .company-a.com company-a.com. Company-A.com company-a.com:80 127.0.0.1 *.a.com";
+        for bad in bad.split(' ').chain(["", "[::ffff:1.2.3.4]", "a.com; Secure"]) {
+            assert!(refuses(json!({"cookie_domain": bad})), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_country_code_is_one_to_four_digits() {
+        for good in ["+98", "98", "1", "+1684"] {
+            assert!(!refuses(json!({"phone": {"default_country_code": good}})), "{good}");
+        }
+        for bad in ["", "+", "++98", "98+", "IR", "12345", "+ 98", "\u{6f9}\u{6f8}"] {
+            assert!(refuses(json!({"phone": {"default_country_code": bad}})), "{bad}");
+        }
+    }
+
+    #[test]
+    fn login_methods_are_known_and_never_none() {
+        assert!(!refuses(json!({"allowed_login_methods": ["password", "magic_link", "oauth", "passkey"]})));
+        assert!(!refuses(json!({"allowed_login_methods": ["email/otp", "phone/otp", "webauthn"]})));
+        for bad in
+            [json!([]), json!(["Password"]), json!(["password", "telepathy"]), json!([1]), json!("password")]
+        {
+            assert!(refuses(json!({"auth": {"allowed_login_methods": bad}})), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_group_of_settings_is_an_object() {
+        for group in ["auth", "token", "registration", "phone"] {
+            assert!(refuses(json!({ group: "text" })) && refuses(json!({ group: [] })), "{group}");
+            assert!(!refuses(json!({ group: null })), "{group}");
+        }
     }
 
     #[test]

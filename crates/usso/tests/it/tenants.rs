@@ -428,3 +428,241 @@ async fn every_change_has_exactly_one_event_and_a_refused_one_has_none() {
     // Draining again tells nothing twice.
     assert_eq!(mine(tenant_events(&app).await), wanted);
 }
+
+/// Somebody of the default tenant who may change it, but isn't the system administrator.
+async fn delegate(app: &TestApp) -> User {
+    let user = app.user("delegate").await;
+    app.change_user(&user, |record| record.scopes = vec!["admin:tenants".to_owned()]).await;
+    user.again().await
+}
+
+fn config(name: &str, value: impl Into<Value>) -> Value {
+    json!({ "config": { name: value.into() } })
+}
+
+#[tokio::test]
+async fn no_algorithm_follows_one_whose_key_does_not_sign_yet() {
+    let app = TestApp::new().await;
+    let tenant = app.tenant("Turning", &[]).await;
+    let path = format!("/tenants/{}", tenant.id);
+    let admin = app.system_admin().await;
+    let ask = |algorithm: &str| admin.patch(&path, json!({"algorithm": algorithm, "name": "Turned"}));
+    ask("EdDSA").await.is(200);
+    ask("ES256").await.is(200);
+    let published = app.scope(&tenant.id).await.profile().tenant.keys.keys().len();
+    for algorithm in ["EdDSA", "RS256"] {
+        ask(algorithm).await.problem(409, "CONFLICT");
+    }
+    ask("ES256").await.is(200);
+    app.wait(359);
+    app.system_admin().await.patch(&path, json!({"algorithm": "EdDSA"})).await.problem(409, "CONFLICT");
+    let shown = app.system_admin().await.get(&path).await.expect(200);
+    assert_eq!((shown.str("algorithm"), published), ("ES256", 2));
+    app.wait(1);
+    app.system_admin().await.patch(&path, json!({"algorithm": "EdDSA"})).await.is(200);
+}
+
+#[tokio::test]
+async fn at_most_four_keys_are_published() {
+    let app = TestApp::new().await;
+    let tenant = app.tenant("Hoarding", &[]).await;
+    let path = format!("/tenants/{}", tenant.id);
+    for (algorithm, status) in
+        [("ES256", 200), ("EdDSA", 200), ("ES256", 200), ("EdDSA", 409), ("ES256", 200)]
+    {
+        app.system_admin().await.patch(&path, json!({"algorithm": algorithm})).await.is(status);
+        app.wait(360);
+    }
+    let keys = app.scope(&tenant.id).await.profile().tenant.keys.keys().len();
+    assert_eq!(keys, 4);
+    // When the first one's last token has expired, there is room again.
+    app.wait(2_592_000 + 60);
+    app.system_admin().await.patch(&path, json!({"algorithm": "EdDSA"})).await.is(200);
+}
+
+#[tokio::test]
+async fn parallel_changes_of_the_algorithm_publish_one_key() {
+    for storage in [StorageKind::Memory, StorageKind::Sqlite] {
+        let app = TestApp::on(storage, |_| {}).await;
+        let admin = app.system_admin().await;
+        let _ = admin.post("/tenants", json!({"name": "Pulled"})).await.expect(201);
+        let path = "/tenants/org_pulled";
+        // A slow algorithm: all of them wait for their key when the first is published.
+        let answers = join_all((0..8).map(|_| admin.patch(path, json!({"algorithm": "ES384"})))).await;
+        assert!(answers.iter().all(|a| a.status == 200 || a.status == 409), "{storage:?}");
+        assert!(answers.iter().any(|a| a.status == 200), "{storage:?}");
+        let keys = app.scope("org_pulled").await.profile().tenant.keys.keys().len();
+        assert_eq!(keys, 2, "{storage:?}");
+    }
+}
+
+#[tokio::test]
+async fn each_free_part_of_a_tenant_holds_64_kib() {
+    let app = TestApp::new().await;
+    let admin = app.system_admin().await;
+    let _ = admin.post("/tenants", json!({"name": "Full"})).await.expect(201);
+    for part in ["config", "branding", "messaging", "frontend_urls", "custom_payload"] {
+        let large = json!({"x": "y".repeat(65_536)});
+        for refused in [
+            admin.post("/tenants", json!({"name": "Too Large", part: large})).await,
+            admin.patch("/tenants/org_full", json!({ part: large })).await,
+        ] {
+            refused.problem(400, "VALIDATION_ERROR");
+            assert_eq!(refused["errors"][0]["loc"], json!(["body", part]), "{part}");
+        }
+        // {"x":"…"} is eight bytes and the text; what counts is the whole, not the patch.
+        let fits = json!({"x": "y".repeat(65_536 - 8)});
+        admin.patch("/tenants/org_full", json!({ part: fits })).await.is(200);
+        let more = admin.patch("/tenants/org_full", json!({ part: {"z": 1} })).await;
+        more.problem(400, "VALIDATION_ERROR");
+        admin.patch("/tenants/org_full", json!({ part: {"x": null} })).await.is(200);
+    }
+    admin.get("/tenants/org_too_large").await.problem(404, "NOT_FOUND");
+}
+
+#[tokio::test]
+async fn a_cookie_domain_is_the_tenants_own() {
+    let app = TestApp::new().await;
+    let tenant = app.tenant("Company A", &["app.company-a.com"]).await;
+    let _ = app.tenant("Company B", &["company-b.com"]).await;
+    let path = "/tenants/org_company_a";
+    let admin = tenant.admin();
+    for good in ["app.company-a.com", "company-a.com"] {
+        admin.patch(path, config("cookie_domain", good)).await.is(200);
+    }
+    let foreign = ["company-b.com", "x.app.company-a.com", "pany-a.com", "any-a.com", "example.com"];
+    for bad in foreign.into_iter().chain(["com", "Company-A.com", ".company-a.com", "company-a.com:80"]) {
+        let refused = admin.patch(path, config("cookie_domain", bad)).await;
+        refused.problem(400, "VALIDATION_ERROR");
+        assert_eq!(refused["errors"][0]["loc"], json!(["body", "config", "cookie_domain"]), "{bad}");
+    }
+    // A domain that isn't proven doesn't count, and one that goes takes its cookies along.
+    let claimed = json!({"domains": ["app.company-a.com", "shop.victim.example"], "config": {"cookie_domain": "victim.example"}});
+    admin.patch(path, claimed).await.problem(400, "VALIDATION_ERROR");
+    admin.patch(path, json!({"domains": []})).await.problem(400, "VALIDATION_ERROR");
+    admin.patch(path, json!({"domains": [], "config": {"cookie_domain": null}})).await.is(200);
+    // At creation too.
+    let system = app.system_admin().await;
+    let made = |domain: &str| json!({"name": "New", "domains": ["a.new.example"], "config": {"cookie_domain": domain}});
+    system.post("/tenants", made("new2.example")).await.problem(400, "VALIDATION_ERROR");
+    system.post("/tenants", made("new.example")).await.is(201);
+}
+
+#[tokio::test]
+async fn a_cookie_domain_is_sent_only_on_a_host_within_it() {
+    let app = TestApp::new().await;
+    let hosts = ["app.company-a.com", "company-a.com", "company-a.example"];
+    let tenant = app.tenant("Company A", &hosts).await;
+    app.configure(&tenant.id, json!({"cookie_domain": "company-a.com"})).await;
+    let sign_in = async |who: Anonymous| {
+        let answer = who.login("admin@app.company-a.com", PASSWORD).await.expect(200);
+        answer.cookie("usso-access-token").attribute("domain").map(str::to_owned)
+    };
+    let shared = Some("company-a.com".to_owned());
+    for (host, wanted) in hosts.into_iter().zip([shared.clone(), shared, None]) {
+        assert_eq!(sign_in(app.on_host(host)).await, wanted, "{host}");
+    }
+    assert_eq!(sign_in(in_tenant(&app, &tenant.id)).await, None);
+    let body = json!({"identifier": "admin@app.company-a.com", "secret": PASSWORD});
+    let by_path = app.anonymous().post("ROOT/t/org_company_a/api/sso/v1/auth/login", body).await.expect(200);
+    assert_eq!(by_path.cookie("usso-access-token").attribute("domain"), None);
+}
+
+#[tokio::test]
+async fn who_may_reach_the_default_tenant_is_the_system_administrators_to_say() {
+    let app = TestApp::new().await;
+    let (system, delegate) = (app.system_admin().await, delegate(&app).await);
+    let path = "/tenants/org_default";
+    let _ = system.patch(path, json!({"domains": ["localhost", "sso.example.com"]})).await.expect(200);
+    let changes =
+        [config("cookie_domain", "example.com"), config("cors_origins", json!(["https://app.example.com"]))];
+    for change in &changes {
+        delegate.patch(path, change.clone()).await.problem(403, "PERMISSION_DENIED");
+        system.patch(path, change.clone()).await.is(200);
+        // Sending back what stands there changes nothing.
+        delegate.patch(path, change.clone()).await.is(200);
+    }
+    for reset in [config("cookie_domain", Value::Null), config("cors_origins", Value::Null)] {
+        delegate.patch(path, reset).await.problem(403, "PERMISSION_DENIED");
+    }
+    delegate.patch(path, config("session_timeout", 900)).await.is(200);
+    // Other tenants' are their own.
+    let tenant = app.tenant("Own", &["app.own.example"]).await;
+    for change in [config("cookie_domain", "own.example"), changes[1].clone()] {
+        tenant.admin().patch("/tenants/org_own", change).await.is(200);
+    }
+}
+
+#[tokio::test]
+async fn settings_that_mean_nothing_are_refused() {
+    let app = TestApp::new().await;
+    let admin = app.system_admin().await;
+    for (name, value) in [
+        ("cors_origins", json!(["null"])),
+        ("cors_origins", json!(["https://app.example.com/"])),
+        ("allowed_login_methods", json!([])),
+        ("allowed_login_methods", json!(["telepathy"])),
+        ("phone", json!({"default_country_code": "Iran"})),
+        ("auth", json!("text")),
+    ] {
+        let body = config(name, value);
+        admin.patch("/tenants/org_default", body.clone()).await.problem(400, "VALIDATION_ERROR");
+        let mut creation = body;
+        creation["name"] = json!("Nonsense");
+        admin.post("/tenants", creation).await.problem(400, "VALIDATION_ERROR");
+    }
+}
+
+#[tokio::test]
+async fn nobody_injects_a_sealed_value_or_a_secret_that_is_no_text() {
+    let app = TestApp::new().await;
+    let tenant = app.tenant("Sealing", &["sealing.example"]).await;
+    for section in ["config", "messaging"] {
+        for value in [json!({"$sealed": "x"}), json!(5), json!(["canary"]), json!({"value": "canary"})] {
+            let body = json!({ section: {"email": {"smtpPassword": value}} });
+            let refused = tenant.admin().patch("/tenants/org_sealing", body.clone()).await;
+            refused.problem(400, "VALIDATION_ERROR");
+            assert_eq!(refused["errors"][0]["loc"], json!(["body", section, "email", "smtpPassword"]));
+            let mut creation = body;
+            creation["name"] = json!("Injected");
+            app.system_admin().await.post("/tenants", creation).await.problem(400, "VALIDATION_ERROR");
+        }
+        let hidden = json!({ section: {"email": {"anything": {"$sealed": "x"}}} });
+        tenant.admin().patch("/tenants/org_sealing", hidden).await.problem(400, "VALIDATION_ERROR");
+    }
+    let body = json!({"messaging": {"sms": {"accessKey": "canary-44bb"}}});
+    let shown = tenant.admin().patch("/tenants/org_sealing", body).await.expect(200);
+    assert_eq!(shown["messaging"]["sms"]["accessKey"], "********");
+}
+
+#[tokio::test]
+async fn cookies_are_secure_when_the_issuer_is_https() {
+    let app = TestApp::with(|config| {
+        config.server.base_url = Some(usso::config::Origin::parse("https://localhost").unwrap());
+    })
+    .await;
+    let user = app.user("alice").await;
+    let answer = user.signed_out().login(&user.identifier, PASSWORD).await.expect(200);
+    for cookie in answer.cookies() {
+        assert!(cookie.attribute("secure").is_some(), "{cookie:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_tenant_from_before_the_rules_can_be_switched_off() {
+    let app = TestApp::new().await;
+    let tenant = app.tenant("Old", &["app.old.example"]).await;
+    app.configure(&tenant.id, json!({"cookie_domain": "old.example"})).await;
+    let records = app.state.registry.system().records::<usso::tenant::tenants::model::Tenant>();
+    let changed = records
+        .update::<kernel::StorageError>(&tenant.id, |old| {
+            let mut next = old.record.clone();
+            next.domains.clear();
+            Ok(kernel::Change::Put(next, Vec::new()))
+        })
+        .await;
+    changed.unwrap().unwrap();
+    let admin = app.system_admin().await;
+    admin.patch("/tenants/org_old", config("session_timeout", 900)).await.problem(400, "VALIDATION_ERROR");
+    admin.patch("/tenants/org_old", json!({"is_active": false, "name": "Older"})).await.is(200);
+}

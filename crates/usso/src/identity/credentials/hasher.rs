@@ -18,6 +18,10 @@ use subtle::ConstantTimeEq;
 use tokio::sync::oneshot;
 use zeroize::{Zeroize, Zeroizing};
 
+mod thread;
+
+use thread::{nudge_allocator, step_back};
+
 /// The length of a salt, in bytes.
 pub const SALT_BYTES: usize = 16;
 /// The length of a hash, in bytes.
@@ -170,8 +174,8 @@ impl Hasher {
     ) -> Result<String, HashError> {
         let password = super::normalise(password).ok_or(HashError::PasswordTooLong)?;
         let cost = self.pool.shared.config.cost;
-        let task = Task { password, salt: salt.to_vec(), cost, hash_bytes: HASH_BYTES };
-        let hash = self.submit(tenant, task).await?;
+        let task = HashTask { password, salt: salt.to_vec(), cost, hash_bytes: HASH_BYTES };
+        let hash = self.submit(tenant, Task::Hash(task)).await?;
         Ok(phc::format(&cost, &salt, &hash))
     }
 
@@ -196,13 +200,32 @@ impl Hasher {
             Some(phc) => StoredHash::parse(phc)?,
             None => StoredHash { cost: current, salt: vec![0; SALT_BYTES], hash: vec![0; HASH_BYTES] },
         };
-        let task =
-            Task { password, salt: stored.salt.clone(), cost: stored.cost, hash_bytes: stored.hash.len() };
-        let hash = self.submit(tenant, task).await?;
+        let task = HashTask {
+            password,
+            salt: stored.salt.clone(),
+            cost: stored.cost,
+            hash_bytes: stored.hash.len(),
+        };
+        let hash = self.submit(tenant, Task::Hash(task)).await?;
         let is_equal: bool = hash.as_slice().ct_eq(&stored.hash).into();
         let matches = is_equal & is_known;
         let needs_rehash = matches && stored.is_weaker_than(&current, SALT_BYTES, HASH_BYTES);
         Ok(Verdict { matches, needs_rehash })
+    }
+
+    /// Does other slow work on the pool, under the same limits: bounded, low-priority, fair between tenants.
+    ///
+    /// # Errors
+    /// Those of the pool.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        tenant: &str,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, HashError> {
+        let (reply, answer) = oneshot::channel();
+        let task = Task::Other(Box::new(move || drop(reply.send(work()))));
+        self.submit(tenant, task).await?;
+        answer.await.map_err(|_| HashError::Failed)
     }
 
     /// What the pool is doing now.
@@ -246,8 +269,15 @@ impl Drop for Pool {
 
 type Hashed = Result<Zeroizing<Vec<u8>>, HashError>;
 
-/// One computation.
-struct Task {
+/// What a thread is asked to do.
+enum Task {
+    Hash(HashTask),
+    /// Other slow work, which answers by itself.
+    Other(Box<dyn FnOnce() + Send>),
+}
+
+/// One hash.
+struct HashTask {
     password: Zeroizing<String>,
     salt: Vec<u8>,
     cost: Cost,
@@ -300,7 +330,10 @@ impl Shared {
 
     fn admit(&self, tenant: &str, job: Job) {
         let now = Instant::now();
-        let units = job.task.cost.relative_to(&self.config.cost);
+        let units = match &job.task {
+            Task::Hash(task) => task.cost.relative_to(&self.config.cost),
+            Task::Other(_) => 1,
+        };
         let mut state = self.lock();
         if state.stopping {
             return;
@@ -407,7 +440,14 @@ impl Worker {
     fn perform(&mut self, job: Job) {
         let Job { task, reply } = job;
         // Should the computation ever panic, one sign-in fails; the pool doesn't lose a thread.
-        let hashed = catch_unwind(AssertUnwindSafe(|| self.compute(&task))).unwrap_or(Err(HashError::Failed));
+        let work = AssertUnwindSafe(|| match task {
+            Task::Hash(task) => self.compute(&task),
+            Task::Other(work) => {
+                work();
+                Ok(Zeroizing::default())
+            }
+        });
+        let hashed = catch_unwind(work).unwrap_or(Err(HashError::Failed));
         // An imported hash may have needed more than usual: not to be kept.
         if self.blocks.len() > self.shared.block_count {
             self.release();
@@ -416,7 +456,7 @@ impl Worker {
         let _ = reply.send(hashed);
     }
 
-    fn compute(&mut self, task: &Task) -> Hashed {
+    fn compute(&mut self, task: &HashTask) -> Hashed {
         let params = params(&task.cost, task.hash_bytes)?;
         let count = params.block_count();
         if self.blocks.len() < count {
@@ -455,27 +495,6 @@ impl Drop for Worker {
 fn params(cost: &Cost, hash_bytes: usize) -> Result<Params, HashError> {
     Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(hash_bytes)).map_err(|_| HashError::Failed)
 }
-
-/// Makes the allocator return what was freed a rest ago. Allocators keep freed memory for a moment (mimalloc
-/// for a second) and look whether the moment has passed only when they are called again, which in an idle
-/// process may be never. A block of this size gets pages of its own; it isn't touched, so it costs nothing.
-fn nudge_allocator() {
-    const BLOCKS: usize = 1_024;
-    drop(std::hint::black_box(Vec::<Block>::with_capacity(BLOCKS)));
-}
-
-/// Lowers the priority of the calling thread, so that hashing yields to the threads that serve requests.
-#[cfg(target_os = "linux")]
-fn step_back(niceness: i32) {
-    // On Linux, priorities belong to threads, whatever POSIX says.
-    if let Err(error) = rustix::process::nice(niceness) {
-        tracing::warn!(%error, "hashing threads run at normal priority");
-    }
-}
-
-/// Elsewhere the priority would be that of the whole process: left alone.
-#[cfg(not(target_os = "linux"))]
-fn step_back(_niceness: i32) {}
 
 #[cfg(test)]
 mod tests;

@@ -8,13 +8,14 @@ pub mod routes;
 use crate::access_control::permission::ADMIN_ROLE;
 use crate::identity::Identity;
 use crate::identity::identifiers::{Identifier, IdentifierError, NormaliseOptions};
+use crate::identity::users::model::User;
 use crate::identity::users::service::{self as users, NewUser, UserError};
 use crate::tenant::one_time::OneTime;
 use crate::tenant::registry::Registry;
 use crate::tenant::settings::Config;
 use crate::tenant::tenants::schema::{CreateTenant, CreateTenantAdmin};
 use crate::tenant::tenants::service::{self as tenants, Authority, TenantError};
-use crate::tenant::{Actor, ClientInfo, TenantScope};
+use crate::tenant::{ClientInfo, TenantScope};
 use kernel::problem::FieldError;
 use kernel::{Problem, ProblemKind, StorageError, Stored};
 use protocol::b64url;
@@ -111,7 +112,7 @@ pub async fn create_tenant(
         config.apply(&request.config).map_err(TenantError::Invalid)?;
         if let Some(password) = &admin.password {
             let words = vec![identifier.value().to_owned(), request.name.clone()];
-            users::check_against(&config.settings(), password, words).await?;
+            users::check_against(identity, ("onboarding", &config.settings()), password, words).await?;
         }
     }
     let tenant = tenants::create(registry, request, authority).await?;
@@ -137,17 +138,21 @@ async fn add_administrator(
     authority: Authority<'_>,
 ) -> Result<Option<String>, OnboardingError> {
     let identifier = parse(&admin.identifier)?;
+    let (name, roles) = (admin.name, vec![ADMIN_ROLE.to_owned()]);
+    let new = NewUser { identifier, name, roles, scopes: Vec::new() };
+    let actor = authority.actor.clone();
     match admin.password {
         Some(password) => {
-            let new = administrator(identifier, admin.name, password);
-            users::create(identity, tenant, new, authority.actor.clone(), authority.client).await?;
+            users::create_unchecked(identity, tenant, (new, &password), actor, authority.client).await?;
             Ok(None)
         }
         None => {
+            // The account first, so that nobody else can register its identifier in the meantime.
+            let user = users::invite(tenant, new, actor, authority.client).await?;
             let token = b64url::encode(tenant.token::<32>());
             let invitation = OneTime {
                 id: invitation_id(&token),
-                data: json!({ "identifier": identifier.value(), "name": admin.name }),
+                data: json!({ "user_id": user.id }),
                 expires_at: tenant.now().plus_seconds(INVITATION_LIFETIME),
             };
             tenant.records::<OneTime>().insert(invitation, Vec::new()).await?;
@@ -157,47 +162,58 @@ async fn add_administrator(
     }
 }
 
-fn administrator(identifier: Identifier, name: Option<String>, password: SecretString) -> NewUser {
-    NewUser { identifier, name, password, roles: vec![ADMIN_ROLE.to_owned()], scopes: Vec::new() }
-}
-
 fn invitation_id(token: &str) -> String {
     OneTime::id_for("invitation", &[token])
 }
 
-/// Who an invitation is for.
+/// An invitation that can still be used.
+#[derive(Debug)]
+pub struct Invitation {
+    /// The account it is for.
+    pub user: Stored<User>,
+    /// The record.
+    pub record: Stored<OneTime>,
+}
+
+impl Invitation {
+    /// The identifier to sign in with.
+    pub fn identifier(&self) -> &str {
+        self.user.identifiers.first().map_or("", |i| i.value.as_str())
+    }
+}
+
+/// Looks an invitation up.
 ///
 /// # Errors
 /// [`OnboardingError::InvitationInvalid`].
-pub async fn invitation(tenant: &TenantScope, token: &str) -> Result<Stored<OneTime>, OnboardingError> {
-    let found = tenant.records::<OneTime>().get(&invitation_id(token)).await?;
-    found.ok_or(OnboardingError::InvitationInvalid)
+pub async fn invitation(tenant: &TenantScope, token: &str) -> Result<Invitation, OnboardingError> {
+    let record = tenant.records::<OneTime>().get(&invitation_id(token)).await?;
+    let record = record.ok_or(OnboardingError::InvitationInvalid)?;
+    let id = record.data.get("user_id").and_then(|v| v.as_str()).unwrap_or_default();
+    let user = tenant.records::<User>().get(id).await?.ok_or(OnboardingError::InvitationInvalid)?;
+    Ok(Invitation { user, record })
 }
 
-/// Uses an invitation: makes the administrator with the chosen password. The identifier's uniqueness makes parallel
-/// uses one; the invitation goes once the account is there.
+/// Uses an invitation: the account gets the chosen password and may sign in. The account's state makes parallel uses
+/// one; the invitation goes once it is used.
 ///
 /// # Errors
-/// [`OnboardingError::InvitationInvalid`], and whatever creating a user can answer.
+/// [`OnboardingError::InvitationInvalid`], a weak password, overload.
 pub async fn accept(
     identity: &Identity,
     tenant: &TenantScope,
     token: &str,
-    password: SecretString,
+    password: &SecretString,
     client: &ClientInfo,
-) -> Result<Identifier, OnboardingError> {
+) -> Result<Invitation, OnboardingError> {
     let invitation = invitation(tenant, token).await?;
-    let text = |name: &str| invitation.data.get(name).and_then(|v| v.as_str()).map(str::to_owned);
-    let identifier = parse(&text("identifier").unwrap_or_default())?;
-    let new = administrator(identifier.clone(), text("name"), password);
-    let is_new = match users::create(identity, tenant, new, Actor::Anonymous, client).await {
-        Ok(_) => true,
-        Err(UserError::IdentifierExists) => false,
-        Err(e) => return Err(e.into()),
-    };
-    match tenant.records::<OneTime>().delete(&invitation, Vec::new()).await {
-        Ok(()) | Err(StorageError::Conflict) => {}
+    match users::activate(identity, tenant, &invitation.user.id, password, client).await {
+        Ok(_) => {}
+        Err(UserError::NotFound) => return Err(OnboardingError::InvitationInvalid),
         Err(e) => return Err(e.into()),
     }
-    if is_new { Ok(identifier) } else { Err(OnboardingError::InvitationInvalid) }
+    match tenant.records::<OneTime>().delete(&invitation.record, Vec::new()).await {
+        Ok(()) | Err(StorageError::Conflict) => Ok(invitation),
+        Err(e) => Err(e.into()),
+    }
 }

@@ -1,6 +1,6 @@
 //! `/auth/invitation`.
 
-use super::{accept, invitation};
+use super::{Invitation, accept, invitation};
 use crate::http::error::ErrorView;
 use crate::http::list::Params;
 use crate::http::{ApiError, AppState, Json, Tenant};
@@ -52,8 +52,14 @@ pub async fn show(
     Params(params): Params<InvitationParams>,
 ) -> Result<Json<InvitationView>, ApiError> {
     let found = invitation(&tenant.scope, &params.token).await?;
-    let identifier = found.data.get("identifier").and_then(|v| v.as_str()).unwrap_or_default().to_owned();
-    Ok(Json(InvitationView { identifier, expires_at: found.expires_at.to_rfc3339() }))
+    Ok(Json(view(&found)))
+}
+
+fn view(found: &Invitation) -> InvitationView {
+    InvitationView {
+        identifier: found.identifier().to_owned(),
+        expires_at: found.record.expires_at.to_rfc3339(),
+    }
 }
 
 /// Use an invitation: choose a password; then sign in
@@ -65,12 +71,7 @@ pub async fn redeem(
     tenant: Tenant,
     Json(request): Json<AcceptInvitation>,
 ) -> Result<(StatusCode, Json<InvitationView>), ApiError> {
-    let found = invitation(&tenant.scope, &request.token).await?;
     let client = tenant.client();
-    let identifier = accept(&state.identity, &tenant.scope, &request.token, request.secret, &client).await?;
-    let view = InvitationView {
-        identifier: identifier.value().to_owned(),
-        expires_at: found.expires_at.to_rfc3339(),
-    };
-    Ok((StatusCode::CREATED, Json(view)))
+    let used = accept(&state.identity, &tenant.scope, &request.token, &request.secret, &client).await?;
+    Ok((StatusCode::CREATED, Json(view(&used))))
 }

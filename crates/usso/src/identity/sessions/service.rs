@@ -208,7 +208,15 @@ pub async fn refresh(
     for _ in 0..REFRESH_ATTEMPTS {
         let stamp = identity.session_stamp(tenant, &id);
         let session = current.ok_or(TokenError::Revoked)?;
-        let user = live_user(identity, tenant, &session, &claims).await?;
+        let user = match live_user(identity, tenant, &session, &claims).await {
+            // Memory may be behind: only the store ends a session.
+            Err(_) if !is_fresh => {
+                current = identity.session_from_store(tenant, &id).await?;
+                is_fresh = true;
+                continue;
+            }
+            judged => judged?,
+        };
         match session.present(generation, tenant.now()) {
             Presented::Advance(next) => {
                 let tokens = tokens::mint(tenant, issuer, &next, &user)?;
@@ -238,6 +246,25 @@ pub async fn refresh(
         is_fresh = true;
     }
     Err(StorageError::Contended.into())
+}
+
+/// Refuses a refresh token of a generation that would not be refreshed any more. Other tokens have none.
+///
+/// # Errors
+/// [`TokenError`] for a generation left behind, or never reached.
+pub async fn check_generation(
+    identity: &Identity,
+    tenant: &TenantScope,
+    claims: &Claims,
+) -> Result<(), SessionError> {
+    let (TokenType::Refresh, Some(generation)) = (claims.token_type, claims.g) else { return Ok(()) };
+    let session =
+        identity.session_from_store(tenant, &session_id(claims)?).await?.ok_or(TokenError::Revoked)?;
+    match session.present(generation, tenant.now()) {
+        Presented::Advance(_) | Presented::Repeat => Ok(()),
+        Presented::Reused => Err(TokenError::Revoked.into()),
+        Presented::Unknown => Err(TokenError::Invalid.into()),
+    }
 }
 
 /// Ends a session with an event of this name. Ending it twice is no error and no second event.

@@ -145,15 +145,15 @@ async fn register(
     // Parsed again: reserved names may sign in but nobody may take them (ruling D5).
     let identifier =
         Identifier::parse(Some(identifier.kind()), identifier.value(), &options(context.tenant, false))?;
-    let new = NewUser {
-        identifier,
-        name: input.name.clone(),
-        password: secret.clone(),
-        roles: Vec::new(),
-        scopes: Vec::new(),
-    };
-    Ok(users::service::create(context.identity, context.tenant, new, Actor::Anonymous, context.client)
-        .await?)
+    let new = NewUser { identifier, name: input.name.clone(), roles: Vec::new(), scopes: Vec::new() };
+    Ok(users::service::create(
+        context.identity,
+        context.tenant,
+        (new, secret),
+        Actor::Anonymous,
+        context.client,
+    )
+    .await?)
 }
 
 fn client_of(context: Context<'_>, account: Option<&Stored<User>>, device: &Device) -> Client {

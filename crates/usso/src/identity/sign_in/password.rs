@@ -33,21 +33,12 @@ pub(super) async fn check(context: Context<'_>, attempt: Attempt<'_>) -> Result<
     let hash = attempt.account.and_then(|user| user.password_hash());
     let verdict = identity.hasher().verify(tenant.id().as_str(), hash, attempt.secret).await?;
     let (Some(user), true) = (attempt.account, verdict.matches) else {
-        let target = attempt.account.map_or("unknown", |user| user.id.as_str());
-        let event = Event::refused("user.sign_in_failed", Actor::Anonymous, target, client).effect(tenant);
-        return Err(match attempts::record_failure(tenant, &lane, event).await {
-            Ok(()) => SignInError::InvalidCredentials,
-            Err(error) => {
-                if matches!(error, StorageError::Contended) {
-                    // Whoever lost that often lost to failures on record: most likely the budget is spent.
-                    refuse_if_exhausted(context, &lane).await?;
-                }
-                error.into()
-            }
-        });
+        return Err(refuse(context, &attempt, &lane).await?);
     };
-
-    refuse_if_exhausted(context, &lane).await?;
+    // The right guess of a burst whose budget is spent costs, writes and answers what a wrong one does.
+    if attempts::exhausted(tenant, &lane).await?.is_some() {
+        return Err(refuse(context, &attempt, &lane).await?);
+    }
     if !user.may_sign_in() {
         return Err(SignInError::AccountInactive);
     }
@@ -58,6 +49,27 @@ pub(super) async fn check(context: Context<'_>, attempt: Attempt<'_>) -> Result<
         tracing::warn!(%error, user_id = %user.id, "password not rehashed");
     }
     Ok(user.clone())
+}
+
+/// Counts a failure; the answer depends on how many there were, never on the guess.
+async fn refuse(
+    context: Context<'_>,
+    attempt: &Attempt<'_>,
+    lane: &Lane,
+) -> Result<SignInError, SignInError> {
+    let Context { tenant, client, .. } = context;
+    let target = attempt.account.map_or("unknown", |user| user.id.as_str());
+    let event = Event::refused("user.sign_in_failed", Actor::Anonymous, target, client).effect(tenant);
+    match attempts::record_failure(tenant, lane, event).await {
+        Ok(None) => Ok(SignInError::InvalidCredentials),
+        Ok(Some(retry_after)) => Ok(SignInError::RateLimited { retry_after }),
+        // Whoever lost that often lost to failures on record: most likely the budget is spent.
+        Err(error @ StorageError::Contended) => {
+            refuse_if_exhausted(context, lane).await?;
+            Err(error.into())
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// What somebody gets who asked to register an unknown identifier where registration is closed: the same as for a

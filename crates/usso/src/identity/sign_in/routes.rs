@@ -70,11 +70,11 @@ pub async fn register(
     let headers = request.headers().clone();
     // The bytes are the request's fingerprint for `Idempotency-Key`.
     let body = json::read_json(request, &state).await?;
+    let parsed: Login = json::parse(&body)?;
+    if parsed.secret.is_none() && parsed.password.is_none() {
+        return Err(missing("secret"));
+    }
     idempotency::once(&tenant, &headers, ("register", &body), async {
-        let parsed: Login = json::parse(&body)?;
-        if parsed.secret.is_none() && parsed.password.is_none() {
-            return Err(missing("secret"));
-        }
         let mut response = sign_in(&state, &tenant, &headers, parsed, Register::Required).await?;
         *response.status_mut() = StatusCode::CREATED;
         Ok(response)
@@ -293,6 +293,7 @@ pub async fn verify_token(
         return Err(TokenError::WrongType.into());
     }
     service::live(&state.identity, &tenant.scope, &claims).await?;
+    service::check_generation(&state.identity, &tenant.scope, &claims).await?;
     Ok(Json(VerifiedView { valid: true, active: true, claims }))
 }
 

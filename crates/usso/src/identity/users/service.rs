@@ -79,8 +79,6 @@ pub struct NewUser {
     pub identifier: Identifier,
     /// Display name.
     pub name: Option<String>,
-    /// The password.
-    pub password: SecretString,
     /// Roles.
     pub roles: Vec<String>,
     /// Scopes.
@@ -109,34 +107,32 @@ fn password_policy(settings: &Settings) -> PasswordPolicy {
 /// # Errors
 /// [`UserError::WeakPassword`] with the reason.
 pub async fn check_password(
+    identity: &Identity,
     tenant: &TenantScope,
     password: &SecretString,
     name: &str,
 ) -> Result<(), UserError> {
     let words = vec![name.to_owned(), tenant.profile().tenant.name.clone()];
-    check_against(&tenant.profile().settings, password, words).await
+    check_against(identity, (tenant.id().as_str(), &tenant.profile().settings), password, words).await
 }
 
-/// Checks a new password against rules, and words it must not be made of. The estimator is slow, so it runs off the
-/// request threads.
+/// Checks a new password against rules, and words it must not be made of. The estimator is slow, so it runs on the
+/// hashing pool: under its limits, and never before a request in a hurry.
 ///
 /// # Errors
-/// [`UserError::WeakPassword`] with the reason.
+/// [`UserError::WeakPassword`] with the reason; overload.
 pub async fn check_against(
-    settings: &Settings,
+    identity: &Identity,
+    (tenant, settings): (&str, &Settings),
     password: &SecretString,
     words: Vec<String>,
 ) -> Result<(), UserError> {
     let (policy, password) = (password_policy(settings), password.clone());
-    let checked = tokio::task::spawn_blocking(move || {
+    let check = move || {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         policy.check(&password, &words)
-    });
-    match checked.await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(violation)) => Err(UserError::WeakPassword(violation)),
-        Err(_) => Err(UserError::Hash(HashError::Stopped)),
-    }
+    };
+    identity.hasher().run(tenant, check).await?.map_err(UserError::WeakPassword)
 }
 
 /// Creates a user: the password is checked and hashed, then one write makes the account and its event.
@@ -146,12 +142,12 @@ pub async fn check_against(
 pub async fn create(
     identity: &Identity,
     tenant: &TenantScope,
-    new: NewUser,
+    (new, password): (NewUser, &SecretString),
     actor: Actor,
     client: &ClientInfo,
 ) -> Result<Stored<User>, UserError> {
-    check_password(tenant, &new.password, new.identifier.value()).await?;
-    create_unchecked(identity, tenant, new, actor, client).await
+    check_password(identity, tenant, password, new.identifier.value()).await?;
+    create_unchecked(identity, tenant, (new, password), actor, client).await
 }
 
 /// Creates a user whose password was checked already, or is the operator's own choice.
@@ -161,26 +157,76 @@ pub async fn create(
 pub async fn create_unchecked(
     identity: &Identity,
     tenant: &TenantScope,
+    (new, password): (NewUser, &SecretString),
+    actor: Actor,
+    client: &ClientInfo,
+) -> Result<Stored<User>, UserError> {
+    let hash = identity.hasher().hash(tenant.id().as_str(), password, tenant.token::<16>()).await?;
+    let mut user = draft(tenant, new);
+    user.set_password_hash(credential_id(tenant), hash, tenant.now());
+    insert(tenant, user, ("user.registered", actor), client).await
+}
+
+/// Reserves an account for somebody who will choose a password by invitation: until then nobody can sign in to it, and
+/// nobody else can take its identifier.
+///
+/// # Errors
+/// [`UserError::IdentifierExists`].
+pub async fn invite(
+    tenant: &TenantScope,
     new: NewUser,
     actor: Actor,
     client: &ClientInfo,
 ) -> Result<Stored<User>, UserError> {
-    let hash = identity.hasher().hash(tenant.id().as_str(), &new.password, tenant.token::<16>()).await?;
+    let user = User { activation_status: ActivationStatus::Pending, ..draft(tenant, new) };
+    insert(tenant, user, ("user.invited", actor), client).await
+}
+
+/// Gives an invited user the chosen password. Of parallel tries exactly one succeeds.
+///
+/// # Errors
+/// [`UserError::NotFound`] when the account isn't waiting for this; [`UserError::WeakPassword`], overload.
+pub async fn activate(
+    identity: &Identity,
+    tenant: &TenantScope,
+    id: &UserId,
+    password: &SecretString,
+    client: &ClientInfo,
+) -> Result<Stored<User>, UserError> {
+    let user = tenant.records::<User>().get(id.as_str()).await?.ok_or(UserError::NotFound)?;
+    let name = user.identifiers.first().map(|i| i.value.clone()).unwrap_or_default();
+    check_password(identity, tenant, password, &name).await?;
+    let hash = identity.hasher().hash(tenant.id().as_str(), password, tenant.token::<16>()).await?;
+    let actor = Actor::User(id.as_str().to_owned());
+    let event = Event::new("user.activated", actor, id.as_str(), client).effect(tenant);
+    let credential = credential_id(tenant);
+    let updated = tenant
+        .records::<User>()
+        .update::<UserError>(id.as_str(), |old| {
+            if old.activation_status != ActivationStatus::Pending {
+                return Err(UserError::NotFound);
+            }
+            let mut user = old.record.clone();
+            user.activation_status = ActivationStatus::Active;
+            user.set_password_hash(credential.clone(), hash.clone(), tenant.now());
+            Ok(Change::Put(user, vec![event.clone()]))
+        })
+        .await;
+    identity.forget_user(tenant, id);
+    updated?.ok_or(UserError::NotFound)
+}
+
+/// A user without credentials.
+fn draft(tenant: &TenantScope, new: NewUser) -> User {
     let now = tenant.now();
-    let id = UserId::generate(now, tenant.random());
+    let (kind, value) = new.identifier.into_parts();
     // A user name is nobody's elsewhere: choosing it is proof enough. Addresses and numbers must be proven.
-    let verified_at = (new.identifier.kind() == IdentifierKind::Username).then_some(now);
-    let mut user = User {
-        id: id.clone(),
+    let verified_at = (kind == IdentifierKind::Username).then_some(now);
+    let id = format!("identifier_{}", b64url::encode(tenant.token::<16>()));
+    User {
+        id: UserId::generate(now, tenant.random()),
         name: new.name,
-        identifiers: vec![UserIdentifier {
-            id: format!("identifier_{}", b64url::encode(tenant.token::<16>())),
-            kind: new.identifier.kind(),
-            value: new.identifier.value().to_owned(),
-            verified_at,
-            is_primary: true,
-            created_at: now,
-        }],
+        identifiers: vec![UserIdentifier { id, kind, value, verified_at, is_primary: true, created_at: now }],
         credentials: Vec::new(),
         roles: new.roles,
         scopes: new.scopes,
@@ -191,10 +237,17 @@ pub async fn create_unchecked(
         avatar_url: None,
         custom_claims: serde_json::Map::new(),
         session_epoch: 0,
-    };
-    user.set_password_hash(credential_id(tenant), hash, now);
-    let actor = if actor == Actor::Anonymous { Actor::User(id.as_str().to_owned()) } else { actor };
-    let event = Event::new("user.registered", actor, id.as_str(), client).effect(tenant);
+    }
+}
+
+async fn insert(
+    tenant: &TenantScope,
+    user: User,
+    (event, actor): (&'static str, Actor),
+    client: &ClientInfo,
+) -> Result<Stored<User>, UserError> {
+    let actor = if actor == Actor::Anonymous { Actor::User(user.id.as_str().to_owned()) } else { actor };
+    let event = Event::new(event, actor, user.id.as_str(), client).effect(tenant);
     tenant.records::<User>().insert(user, vec![event]).await.map_err(|e| match e {
         StorageError::KeyTaken { .. } => UserError::IdentifierExists,
         other => UserError::Storage(other),

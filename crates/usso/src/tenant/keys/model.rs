@@ -10,6 +10,20 @@ pub const PUBLISH_LEAD: i64 = 360;
 /// Seconds a superseded key stays published after the last token it signed has expired.
 pub const RETIRE_GRACE: i64 = 60;
 
+/// Most keys of one use that are published at a time. Every verifier fetches them all.
+pub const MAX_PUBLISHED: usize = 4;
+
+/// Why no further key can be published now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoRoom {
+    /// The newest key is published, but its turn hasn't begun.
+    #[error("a new key has been published and doesn't sign yet; try again in a few minutes")]
+    Waiting,
+    /// As many are published as may be.
+    #[error("{MAX_PUBLISHED} keys are published; the oldest must expire first")]
+    Full,
+}
+
 /// What a key signs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -57,6 +71,21 @@ impl KeySet {
     /// From when a key published at `now` may sign: at once when it is the first of its use.
     pub fn sign_from(&self, usage: KeyUse, now: Timestamp) -> Timestamp {
         if self.keys.iter().any(|k| k.usage == usage) { now.plus_seconds(PUBLISH_LEAD) } else { now }
+    }
+
+    /// Whether a further key of this use may be published at `now`.
+    ///
+    /// # Errors
+    /// [`NoRoom`].
+    pub fn has_room(&self, usage: KeyUse, now: Timestamp) -> Result<(), NoRoom> {
+        let of_use = || self.keys.iter().filter(|k| k.usage == usage);
+        if of_use().any(|k| k.sign_from > now) {
+            Err(NoRoom::Waiting)
+        } else if of_use().filter(|k| self.is_published(k, now)).count() >= MAX_PUBLISHED {
+            Err(NoRoom::Full)
+        } else {
+            Ok(())
+        }
     }
 
     /// Publishes a key and drops those whose last token has expired.
@@ -167,6 +196,34 @@ mod tests {
         assert_eq!(published(end), 1);
         assert_eq!(set.next_change(rotated), Some(end));
         assert!(set.keys().iter().any(|k| k.id == second && set.is_published(k, end)));
+    }
+
+    #[test]
+    fn no_key_follows_one_that_does_not_sign_yet() {
+        let (set, _, _, rotated) = with_two_keys();
+        assert_eq!(set.has_room(KeyUse::Access, rotated), Err(NoRoom::Waiting));
+        assert_eq!(
+            set.has_room(KeyUse::Access, rotated.plus_seconds(PUBLISH_LEAD - 1)),
+            Err(NoRoom::Waiting)
+        );
+        assert_eq!(set.has_room(KeyUse::Access, rotated.plus_seconds(PUBLISH_LEAD)), Ok(()));
+        assert_eq!(set.has_room(KeyUse::IdToken, rotated), Ok(()), "each use for itself");
+    }
+
+    #[test]
+    fn at_most_four_keys_of_a_use_are_published() {
+        let (mut set, _, _, rotated) = with_two_keys();
+        set.allow_lifetime(1_000_000);
+        let mut now = rotated;
+        for seed in 3..=4 {
+            now = now.plus_seconds(PUBLISH_LEAD);
+            assert_eq!(set.has_room(KeyUse::Access, now), Ok(()));
+            let next = key(&set, seed, KeyUse::Access, now);
+            set.publish(next, now);
+        }
+        assert_eq!(set.has_room(KeyUse::Access, now.plus_seconds(PUBLISH_LEAD)), Err(NoRoom::Full));
+        let end = set.next_change(now).unwrap();
+        assert_eq!(set.has_room(KeyUse::Access, end), Ok(()));
     }
 
     #[test]

@@ -5,6 +5,10 @@ use crate::tenant::keys::{KeySet, KeyUse, TenantKey};
 use kernel::{KeyId, Scope, TenantId};
 use protocol::jose::{Algorithm, JoseError, SigningKey};
 use protocol::seal::SealingKey;
+use tokio::sync::Semaphore;
+
+/// One slow key at a time: an RSA key costs a core a good part of a second, and sign-ins need the cores.
+static SLOW: Semaphore = Semaphore::const_new(1);
 
 /// Makes a key for a tenant, its private half sealed for this tenant and key id. RSA keys take a while, so the
 /// work is done off the request threads.
@@ -18,12 +22,7 @@ pub async fn generate(
     set: &KeySet,
     seal: &SealingKey,
 ) -> Result<TenantKey, JoseError> {
-    let key = match algorithm {
-        Algorithm::EdDsa | Algorithm::Es256 => SigningKey::generate(algorithm)?,
-        _ => tokio::task::spawn_blocking(move || SigningKey::generate(algorithm))
-            .await
-            .map_err(|_| JoseError::Crypto)??,
-    };
+    let key = make(algorithm).await?;
     let now = scope.now();
     let id = KeyId::generate(now, scope.random());
     let sealed = seal
@@ -39,4 +38,36 @@ pub async fn generate(
         sealed,
         published_at: now,
     })
+}
+
+async fn make(algorithm: Algorithm) -> Result<SigningKey, JoseError> {
+    if matches!(algorithm, Algorithm::EdDsa | Algorithm::Es256) {
+        return SigningKey::generate(algorithm);
+    }
+    let turn = SLOW.acquire().await.map_err(|_| JoseError::Crypto)?;
+    let work = move || {
+        let key = SigningKey::generate(algorithm);
+        // Given back by the work itself: it goes on when nobody waits for it any more.
+        drop(turn);
+        key
+    };
+    tokio::task::spawn_blocking(work).await.map_err(|_| JoseError::Crypto)?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+
+    #[tokio::test]
+    async fn slow_keys_are_made_one_at_a_time_and_quick_ones_at_once() {
+        let turn = SLOW.acquire().await.unwrap();
+        let mut slow = Box::pin(make(Algorithm::Es384));
+        assert!(slow.as_mut().now_or_never().is_none());
+        assert_eq!(SLOW.available_permits(), 0);
+        assert!(make(Algorithm::EdDsa).now_or_never().is_some_and(|key| key.is_ok()));
+        assert!(slow.as_mut().now_or_never().is_none(), "it waits its turn");
+        drop(turn);
+        assert!(slow.await.is_ok());
+    }
 }

@@ -7,6 +7,9 @@ use protocol::jose::Algorithm;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+/// Most bytes of each free part of a tenant, as stored JSON: 64 KiB.
+pub const MAX_PART: usize = 65_536;
+
 /// A host name of a tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Domain {
@@ -103,6 +106,29 @@ impl Tenant {
     /// Whether this host resolves to the tenant.
     pub fn answers_to(&self, host: &str) -> bool {
         self.domains.iter().any(|d| d.is_proven && d.host == host)
+    }
+
+    /// Whether a cookie may be shared within a domain: one of the tenant's own, or what one of them lies below.
+    /// `base`: the installation's own host, which is the default tenant's.
+    pub fn may_share_cookies_within(&self, domain: &str, base: &str) -> bool {
+        let own = self.domains.iter().filter(|d| d.is_proven).map(|d| d.host.as_str());
+        let base = (self.id == TenantId::default_tenant()).then_some(base);
+        own.chain(base)
+            .any(|host| host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
+    }
+
+    /// The first free part that is too large, by its name.
+    pub fn oversized(&self) -> Option<&'static str> {
+        let parts = [
+            ("config", self.config.extra()),
+            ("branding", &self.branding),
+            ("messaging", &self.messaging),
+            ("frontend_urls", &self.frontend_urls),
+            ("custom_payload", &self.custom_payload),
+        ];
+        let size =
+            |part: &Map<String, Value>| serde_json::to_string(part).map_or(usize::MAX, |text| text.len());
+        parts.into_iter().find(|(_, part)| size(part) > MAX_PART).map(|(name, _)| name)
     }
 
     /// Replaces the domains; issuers that vanish stay accepted until `until`, and those that return are current

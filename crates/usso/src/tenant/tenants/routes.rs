@@ -47,12 +47,11 @@ pub async fn create(State(state): State<AppState>, request: Request) -> Result<R
     let SystemAdmin(caller) = SystemAdmin::from_request_parts(&mut parts, &state).await?;
     let headers = parts.headers.clone();
     let body = json::read_json(Request::from_parts(parts, body), &state).await?;
+    let request = json::parse(&body)?;
     idempotency::once(&caller.tenant, &headers, ("create_tenant", &body), async {
         let (actor, client) = (caller.actor(), caller.tenant.client());
         let authority = Authority { actor: &actor, client: &client, is_system: true };
-        let created =
-            onboarding::create_tenant(&state.registry, &state.identity, json::parse(&body)?, authority)
-                .await?;
+        let created = onboarding::create_tenant(&state.registry, &state.identity, request, authority).await?;
         let record = &created.tenant.profile().tenant;
         let tag = HeaderValue::try_from(record.revision.etag()).unwrap_or(HeaderValue::from_static(""));
         let view =

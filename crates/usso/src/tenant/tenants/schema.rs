@@ -34,7 +34,7 @@ pub struct CreateTenant {
     /// Its first administrator.
     #[serde(default, deserialize_with = "object")]
     pub admin: Option<CreateTenantAdmin>,
-    /// Settings, in either vocabulary.
+    /// Settings, in either vocabulary. This and each of the following objects: 64 KiB of JSON at most.
     #[serde(default)]
     #[schema(value_type = Object)]
     pub config: Map<String, Value>,
@@ -116,7 +116,8 @@ pub struct UpdateTenant {
     pub domains: Option<Vec<String>>,
     /// Whether it is served; the system administrator's to change.
     pub is_active: Option<bool>,
-    /// What new tokens are signed with, once the new key has been published long enough.
+    /// What new tokens are signed with, once the new key has been published long enough. Until then it can't be
+    /// changed again (409), nor while four keys are published.
     pub algorithm: Option<String>,
     /// Settings, in either vocabulary.
     #[schema(value_type = Option<Object>)]

@@ -2,9 +2,10 @@
 
 use crate::tenant::audit::Event;
 use crate::tenant::domain::normalise_host;
+use crate::tenant::keys::model::NoRoom;
 use crate::tenant::keys::{self, KeySet, KeyUse};
 use crate::tenant::registry::{Registry, SelectionError};
-use crate::tenant::sealed;
+use crate::tenant::sealed::{self, SecretError};
 use crate::tenant::settings::{Config, merge};
 use crate::tenant::tenants::model::{Domain, Tenant};
 use crate::tenant::tenants::schema::{CreateTenant, UpdateTenant};
@@ -13,6 +14,7 @@ use kernel::problem::FieldError;
 use kernel::storage::StorageError;
 use kernel::{Change, Effect, Problem, ProblemKind, Stored, TenantId};
 use protocol::jose::{Algorithm, JoseError};
+use protocol::seal::SealingKey;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -26,7 +28,7 @@ pub enum TenantError {
     /// Fields that don't fit.
     #[error("invalid tenant")]
     Invalid(Vec<FieldError>),
-    /// Its id, slug or one of its domains belongs to another tenant.
+    /// Its id, slug or one of its domains belongs to another tenant, or its keys leave no room for a new one.
     #[error("{0}")]
     Taken(String),
     /// There is no such tenant.
@@ -121,12 +123,14 @@ fn describe(field: &FieldError) -> String {
     format!("{}: {}", place.join("."), field.msg)
 }
 
-fn invalid(name: &'static str, msg: impl Into<String>) -> TenantError {
-    TenantError::Invalid(vec![FieldError {
-        loc: vec!["body".into(), name.into()],
-        msg: msg.into(),
-        kind: "value".into(),
-    }])
+fn invalid(name: &str, msg: impl Into<String>) -> TenantError {
+    invalid_at(&[name], msg)
+}
+
+fn invalid_at(place: &[&str], msg: impl Into<String>) -> TenantError {
+    let place = place.iter().map(|part| (*part).to_owned().into());
+    let loc = std::iter::once("body".into()).chain(place).collect();
+    TenantError::Invalid(vec![FieldError { loc, msg: msg.into(), kind: "value".into() }])
 }
 
 /// Who asks, and what they may do to domains and activation.
@@ -168,16 +172,13 @@ pub async fn create_with_id(
     let algorithm = parse_algorithm(request.algorithm.as_deref())?.unwrap_or(Algorithm::EdDsa);
     let (mut config_patch, mut messaging) = (request.config, request.messaging);
     let secrets = registry.seal().derive("tenant-secrets", id.as_str())?;
-    sealed::seal(&mut config_patch, &secrets)?;
-    sealed::seal(&mut messaging, &secrets)?;
+    seal_part("config", &mut config_patch, &secrets)?;
+    seal_part("messaging", &mut messaging, &secrets)?;
     let mut config = Config::default();
     config.apply(&config_patch).map_err(TenantError::Invalid)?;
     let mut keys = KeySet::default();
     keys.allow_lifetime(longest_lifetime(&config));
-    let first =
-        keys::service::generate(system, &id, (algorithm, KeyUse::Access), &keys, registry.seal()).await?;
-    keys.publish(first, system.now());
-    let tenant = Tenant {
+    let mut tenant = Tenant {
         name: check_name(&request.name)?,
         slug: id.as_str().trim_start_matches(TenantId::PREFIX).replace('_', "-"),
         domains: check_domains(registry, &id, &request.domains, authority.is_system)?,
@@ -197,6 +198,11 @@ pub async fn create_with_id(
         },
         id: id.clone(),
     };
+    check_parts(&tenant, registry)?;
+    // The dear part comes last.
+    let usage = (algorithm, KeyUse::Access);
+    let first = keys::service::generate(system, &id, usage, &tenant.keys, registry.seal()).await?;
+    tenant.keys.publish(first, system.now());
     let hosts: Vec<String> = tenant.domains.iter().map(|d| d.host.clone()).collect();
     let event =
         Event::new("tenant.created", authority.actor.clone(), id.as_str(), authority.client).effect(system);
@@ -272,11 +278,12 @@ async fn prepare(
     let system = registry.system();
     let current = get(registry, id).await?;
     let secrets = registry.seal().derive("tenant-secrets", id.as_str())?;
-    for section in [&mut request.config, &mut request.messaging].into_iter().flatten() {
-        sealed::seal(section, &secrets)?;
+    for (name, part) in [("config", &mut request.config), ("messaging", &mut request.messaging)] {
+        part.as_mut().map_or(Ok(()), |part| seal_part(name, part, &secrets))?;
     }
     let key = match parse_algorithm(request.algorithm.as_deref())? {
         Some(wanted) if current.keys.newest(KeyUse::Access).is_none_or(|k| k.algorithm != wanted) => {
+            current.keys.has_room(KeyUse::Access, system.now()).map_err(no_room)?;
             let usage = (wanted, KeyUse::Access);
             Some((wanted, keys::service::generate(system, id, usage, &current.keys, registry.seal()).await?))
         }
@@ -322,6 +329,8 @@ impl Prepared {
             next.is_active = is_active;
         }
         if let Some((algorithm, key)) = &self.key {
+            // Another change may have published one while this one was being made.
+            next.keys.has_room(KeyUse::Access, now).map_err(no_room)?;
             next.algorithm = *algorithm;
             let mut key = key.clone();
             key.sign_from = next.keys.sign_from(KeyUse::Access, key.published_at);
@@ -335,14 +344,70 @@ impl Prepared {
         ] {
             merge(target, patch.clone().unwrap_or_default());
         }
-        check_size(&next.custom_payload)?;
+        // Only then: a tenant from before these rules can be renamed and switched off as it is.
+        if self.touches_parts() {
+            check_parts(&next, registry)?;
+        }
+        if old.id == TenantId::default_tenant() && !self.is_system {
+            check_shared(&old.config, &next.config)?;
+        }
         Ok(next)
+    }
+
+    fn touches_parts(&self) -> bool {
+        let request = &self.request;
+        let parts = [
+            &request.config,
+            &request.branding,
+            &request.messaging,
+            &request.frontend_urls,
+            &request.custom_payload,
+        ];
+        self.domains.is_some() || parts.iter().any(|part| part.is_some())
     }
 }
 
-fn check_size(payload: &Map<String, Value>) -> Result<(), TenantError> {
-    let size = serde_json::to_string(payload).map_or(0, |text| text.len());
-    if size > 65_536 { Err(invalid("custom_payload", "at most 64 KiB")) } else { Ok(()) }
+/// The rules that need the whole tenant: sizes, and that its cookies stay within its own domains.
+fn check_parts(tenant: &Tenant, registry: &Registry) -> Result<(), TenantError> {
+    if let Some(name) = tenant.oversized() {
+        return Err(invalid(name, "at most 64 KiB of JSON"));
+    }
+    match tenant.config.settings().cookie_domain {
+        Some(domain) if !tenant.may_share_cookies_within(&domain, registry.base().host()) => {
+            let msg = "must be one of the tenant's domains or what one of them lies below";
+            Err(invalid_at(&["config", "cookie_domain"], msg))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The default tenant's hosts carry the system administrator's session, so who may reach it is theirs to say.
+fn check_shared(old: &Config, next: &Config) -> Result<(), TenantError> {
+    let (old, next) = (old.settings(), next.settings());
+    if old.cookie_domain != next.cookie_domain {
+        return Err(TenantError::SystemOnly("cookie_domain"));
+    }
+    if old.cors_origins != next.cors_origins {
+        return Err(TenantError::SystemOnly("cors_origins"));
+    }
+    Ok(())
+}
+
+fn seal_part(name: &str, part: &mut Map<String, Value>, key: &SealingKey) -> Result<(), TenantError> {
+    sealed::seal(part, key).map_err(|error| {
+        let msg = error.to_string();
+        match error {
+            SecretError::NotText { path } | SecretError::Reserved { path } => {
+                let place: Vec<&str> = [name].into_iter().chain(path.iter().map(String::as_str)).collect();
+                invalid_at(&place, msg)
+            }
+            SecretError::Seal(e) => TenantError::Seal(e),
+        }
+    })
+}
+
+fn no_room(why: NoRoom) -> TenantError {
+    TenantError::Taken(why.to_string())
 }
 
 fn longest_lifetime(config: &Config) -> i64 {

@@ -117,3 +117,16 @@ async fn the_store_knows_only_a_digest_of_the_token() {
     assert_eq!(page.items.len(), 1);
     assert!(!format!("{:?}", page.items[0].record).contains(&token));
 }
+
+#[tokio::test]
+async fn nobody_can_take_an_invited_identifier() {
+    let (app, token) = invited().await;
+    let guest = app.on_host("company-a.com");
+    let squat = json!({"identifier": "boss@company-a.com", "secret": "a-Strangers-pass-word!4"});
+    guest.post("/auth/register", squat.clone()).await.problem(409, "IDENTIFIER_EXISTS");
+    let mut login = squat;
+    login["register"] = json!(true);
+    guest.post("/auth/login", login).await.problem(401, "INVALID_CREDENTIALS");
+    guest.post(PATH, choose(&token, "chosen-Password-one!x")).await.expect(201);
+    guest.login("boss@company-a.com", "chosen-Password-one!x").await.is(200);
+}

@@ -1,6 +1,6 @@
 //! `/auth/logout`.
 
-use crate::app::{PASSWORD, Requests, TestApp};
+use crate::app::{HOST, PASSWORD, Requests, TestApp};
 use serde_json::json;
 
 #[tokio::test]
@@ -177,5 +177,39 @@ async fn the_link_leads_nowhere_when_the_target_is_foreign() {
         let encoded: String = target.bytes().map(|b| format!("%{b:02X}")).collect();
         let answer = app.anonymous().get(&format!("/auth/logout?callback={encoded}")).await.expect(200);
         assert_eq!(answer.header("location"), None, "{target:?}");
+    }
+}
+
+/// Sends a request and hangs up at its first pause.
+async fn hang_up_on(app: &TestApp, method: &str, path: &str, token: &str) {
+    let request = http::Request::builder()
+        .method(method)
+        .uri(path)
+        .header("host", HOST)
+        .header("authorization", format!("Bearer {token}"))
+        .body(axum::body::Body::empty())
+        .unwrap();
+    let answer = app.edge.handle(request, ("127.0.0.1".parse().unwrap(), false));
+    let mut answer = std::pin::pin!(answer);
+    let first = std::future::poll_fn(|context| std::task::Poll::Ready(answer.as_mut().poll(context))).await;
+    assert!(first.is_pending(), "the test needs a request that pauses");
+}
+
+#[tokio::test]
+async fn a_change_goes_on_when_the_client_hangs_up() {
+    let app = TestApp::new().await;
+    for (method, path) in [("POST", "/api/sso/v1/auth/logout"), ("GET", "/api/sso/v1/auth/logout")] {
+        let alice = app.user(&format!("alice-{}", method.to_lowercase())).await;
+        alice.get("/me").await.expect(200);
+        hang_up_on(&app, method, path, alice.access()).await;
+        let mut status = 200;
+        for _ in 0..10_000 {
+            status = alice.get("/me").await.status;
+            if status == 401 {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(status, 401, "{method} {path}");
     }
 }

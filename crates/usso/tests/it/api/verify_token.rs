@@ -64,3 +64,20 @@ async fn the_token_is_required() {
         json!({"loc": ["body", "token"], "msg": "is required", "type": "missing"})
     );
 }
+
+#[tokio::test]
+async fn a_refresh_token_is_rejected_when_its_generation_was_left_behind() {
+    let app = TestApp::new().await;
+    let alice = app.user("alice").await;
+    let mut newest = alice.refresh().to_owned();
+    for _ in 0..4 {
+        let body = json!({"refresh_token": newest});
+        newest =
+            app.anonymous().post("/auth/refresh", body).await.expect(200).str("refresh_token").to_owned();
+    }
+    app.anonymous().post("/auth/verify-token", json!({"token": newest})).await.expect(200);
+    let old = json!({"token": alice.refresh()});
+    app.anonymous().post("/auth/verify-token", old).await.problem(401, "TOKEN_REVOKED");
+    // Looking at a token is no use of it: the session lives on.
+    app.anonymous().post("/auth/refresh", json!({"refresh_token": newest})).await.is(200);
+}

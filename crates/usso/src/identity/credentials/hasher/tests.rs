@@ -120,7 +120,8 @@ fn unknown_account_costs_the_work_of_a_wrong_password() {
         let mut verify = pin!(hasher.verify("t", stored, &password));
         assert!(poll(&mut verify).is_pending());
         let Next::Compute(job) = hasher.pool.shared.next(true) else { panic!("no job") };
-        costs.push((job.task.cost, job.task.salt.len(), job.task.hash_bytes));
+        let Task::Hash(task) = &job.task else { panic!("a hash") };
+        costs.push((task.cost, task.salt.len(), task.hash_bytes));
         worker.perform(job);
         assert_eq!(poll(&mut verify), Poll::Ready(Ok(Verdict { matches: false, needs_rehash: false })));
     }
@@ -294,4 +295,25 @@ fn only_the_hashing_thread_steps_back() {
     });
     assert_eq!(stepped_back.join().unwrap(), (before + 5).min(19));
     assert_eq!(priority(), before);
+}
+
+#[tokio::test]
+async fn other_work_is_bounded_by_the_same_queue() {
+    let hasher = Hasher::without_threads(HasherConfig { queue_limit: 1, ..HasherConfig::default() }).unwrap();
+    let waiting = tokio::spawn({
+        let hasher = hasher.clone();
+        async move { hasher.run("a", || 1).await }
+    });
+    while hasher.stats().queued == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert!(matches!(hasher.run("a", || 2).await, Err(HashError::Overloaded { .. })));
+    drop(hasher);
+    waiting.abort();
+}
+
+#[tokio::test]
+async fn other_work_is_done_and_answered() {
+    let hasher = Hasher::new(HasherConfig { threads: 1, ..HasherConfig::default() }).unwrap();
+    assert_eq!(hasher.run("a", || 6 * 7).await.unwrap(), 42);
 }
