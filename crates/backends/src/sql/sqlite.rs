@@ -43,7 +43,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { point_readers: 4, list_readers: 2, queue: 1024, max_bytes: None }
+        Self { point_readers: 2, list_readers: 2, queue: 1024, max_bytes: None }
     }
 }
 

@@ -79,10 +79,10 @@ pub(super) fn connect(path: &Path, role: Role) -> Result<Connection, StorageErro
     let connection = Connection::open_with_flags(path, flags).map_err(unavailable)?;
     let pragmas = match role {
         Role::Writer => format!(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -4096;
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -2048;
              PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}; PRAGMA journal_size_limit = 16777216;"
         ),
-        Role::Reader => "PRAGMA query_only = ON; PRAGMA cache_size = -1024; PRAGMA mmap_size = 0;".to_owned(),
+        Role::Reader => "PRAGMA query_only = ON; PRAGMA cache_size = -512; PRAGMA mmap_size = 0;".to_owned(),
     };
     let common = "PRAGMA busy_timeout = 5000; PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = ON;
                   PRAGMA trusted_schema = OFF;";
