@@ -41,7 +41,7 @@ pub struct HasherConfig {
     /// After this long without work a thread frees its memory, and as long again later makes sure that the
     /// allocator has returned it to the system (more than a second, or mimalloc hasn't).
     pub idle_release: Duration,
-    /// By how much the threads step back behind the others (0 to 19; Linux only).
+    /// How far the threads step back behind the others (0 to 19; Linux only); 10 leaves them a tenth of a busy core.
     pub niceness: i32,
 }
 
@@ -53,7 +53,7 @@ impl Default for HasherConfig {
             queue_limit: 100,
             queue_wait: Duration::from_secs(1),
             idle_release: Duration::from_secs(5),
-            niceness: 19,
+            niceness: 10,
         }
     }
 }
