@@ -5,9 +5,9 @@
 //! (a house rule with a test).
 //!
 //! ```compile_fail,E0451
-//! # fn f(scope: &kernel::Scope, other: kernel::Partition) -> kernel::Scope {
-//! kernel::Scope { ports: todo!(), partition: other }
-//! # }
+//! fn forge(ports: std::sync::Arc<kernel::Ports>, partition: kernel::Partition) -> kernel::Scope {
+//!     kernel::Scope { ports, partition }
+//! }
 //! ```
 
 use crate::ephemeral::EphemeralError;
