@@ -3,5 +3,7 @@
 //! Nothing here decides anything about the product. An adapter passes the kernel's conformance suites and is
 //! wired up at start; what all SQL databases share is in `sql`.
 
+#[cfg(feature = "redis")]
+pub mod redis;
 #[cfg(feature = "sqlite")]
 pub mod sql;

@@ -97,8 +97,8 @@ impl Connection {
         if self.close {
             *self = Self::open(self.addr).await?;
         }
-        self.send(request).await?;
         self.filled = 0;
+        self.send(request).await?;
         let head = loop {
             self.receive().await?;
             if let Some(head) = parse_head(self.inbox.get(..self.filled).unwrap_or_default())? {
@@ -124,6 +124,17 @@ impl Connection {
                 Ok(Answer { status: head.status, body: &self.body })
             }
         }
+    }
+
+    /// What came of the last answer, head and body as sent.
+    pub fn received(&self) -> &[u8] {
+        self.inbox.get(..self.filled).unwrap_or_default()
+    }
+
+    /// Whether the other side has neither closed the idle connection nor said anything unasked.
+    pub fn is_idle(&self) -> bool {
+        let silent = |error: io::Error| error.kind() == io::ErrorKind::WouldBlock;
+        !self.close && self.stream.try_read(&mut [0]).is_err_and(silent)
     }
 
     async fn send(&mut self, mut rest: &[u8]) -> io::Result<()> {

@@ -45,14 +45,16 @@ pub struct Tally {
 }
 
 impl Tally {
-    fn count(&mut self, status: u16, latency: Duration) {
+    /// Counts one answer.
+    pub fn count(&mut self, status: u16, latency: Duration) {
         *self.statuses.entry(status).or_default() += 1;
         if matches!(status, 200 | 201) {
             self.latencies.record(latency);
         }
     }
 
-    fn merge(&mut self, other: &Self) {
+    /// Adds what others counted at the same time.
+    pub fn merge(&mut self, other: &Self) {
         self.latencies.merge(&other.latencies);
         other.statuses.iter().for_each(|(status, count)| *self.statuses.entry(*status).or_default() += count);
         self.broken += other.broken;

@@ -9,6 +9,7 @@ mod argon;
 mod bare;
 mod client;
 mod crash;
+mod fleet;
 mod histogram;
 mod load;
 mod process;
@@ -64,6 +65,42 @@ enum Command {
         #[arg(long)]
         only: Option<String>,
     },
+    /// Races refreshes and ends sessions across three instances on one PostgreSQL and one Redis.
+    Fleet {
+        /// The release binary.
+        #[arg(long, default_value = "target/release/usso")]
+        usso: PathBuf,
+        /// Rounds of refresh races; a fifth as many revocations, at least 200.
+        #[arg(long, default_value_t = 500)]
+        rounds: u64,
+        /// A document whose table is replaced.
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
+    /// Restarts two instances in turn behind a balancer under load.
+    Rolling {
+        /// The release binary.
+        #[arg(long, default_value = "target/release/usso")]
+        usso: PathBuf,
+        /// How many restarts.
+        #[arg(long, default_value_t = 5)]
+        restarts: u64,
+        /// A document whose table is replaced.
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
+    /// Changes signing keys under load on two instances with shortened times.
+    Rotation {
+        /// The release binary.
+        #[arg(long, default_value = "target/release/usso")]
+        usso: PathBuf,
+        /// How many rotations, over all tenants.
+        #[arg(long, default_value_t = 20)]
+        rotations: u64,
+        /// A document whose table is replaced.
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
     /// Kills the server under load and checks every acknowledged write.
     Crash {
         /// The release binary.
@@ -95,6 +132,18 @@ fn main() -> ExitCode {
                 run(&scenario::Options { binary, time, rounds: rounds.max(1), only }, &out)
             })
         }
+        Command::Fleet { usso, rounds, out } => binary(&usso).and_then(|binary| {
+            let rows = fleet::fleet(&fleet::Options { binary, rounds }, say)?;
+            conclude("fleet", &rows, out.as_deref())
+        }),
+        Command::Rolling { usso, restarts, out } => binary(&usso).and_then(|binary| {
+            let rows = fleet::rolling(&fleet::Options { binary, rounds: restarts }, say)?;
+            conclude("rolling", &rows, out.as_deref())
+        }),
+        Command::Rotation { usso, rotations, out } => binary(&usso).and_then(|binary| {
+            let rows = fleet::rotation(&fleet::Options { binary, rounds: rotations }, say)?;
+            conclude("rotation", &rows, out.as_deref())
+        }),
         Command::Crash { usso, kills, seed, out } => {
             binary(&usso).and_then(|binary| crash(&crash::Options { binary, kills, seed }, out.as_deref()))
         }
@@ -142,6 +191,16 @@ fn run(options: &scenario::Options, out: &Path) -> Result<bool> {
         say(format!("goals missed: {}", missed.join("; ")));
     }
     Ok(missed.is_empty())
+}
+
+/// Prints the rows of a driver and puts them into a document; answers whether every goal is met.
+fn conclude(name: &str, rows: &[table::Row], out: Option<&Path>) -> Result<bool> {
+    let text = table::markdown(rows);
+    say(format!("\n{text}"));
+    if let Some(out) = out {
+        write_section(out, name, &text)?;
+    }
+    Ok(rows.iter().all(|row| row.met != Some(false)))
 }
 
 fn crash(options: &crash::Options, out: Option<&Path>) -> Result<bool> {

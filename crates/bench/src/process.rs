@@ -84,11 +84,24 @@ impl Server {
     /// # Errors
     /// When it can't be started, ends by itself, or doesn't answer within 30 s.
     pub fn usso(binary: &Path, data: &Path, path: &str) -> io::Result<Self> {
-        let port = free_port()?;
+        Self::usso_with(binary, data, (free_port()?, path), &[])
+    }
+
+    /// Starts it on a given port with further environment variables.
+    ///
+    /// # Errors
+    /// As [`Server::usso`].
+    pub fn usso_with(
+        binary: &Path,
+        data: &Path,
+        (port, path): (u16, &str),
+        environment: &[(&str, String)],
+    ) -> io::Result<Self> {
         let mut command = Command::new(binary);
         command
             .env_clear()
             .env("SYSTEM_PASSWORD", SYSTEM_PASSWORD)
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .current_dir(data)
             .arg("--data-dir")
             .arg(data)

@@ -3,8 +3,9 @@
 //! Before reading the store a caller takes a [`Stamp`]; what it read is only kept if nothing was invalidated in
 //! that shard meanwhile. Without this, a value read before a revocation could be stored after it and live on.
 
+use foldhash::fast::RandomState;
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::hash::{BuildHasher, Hash};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 const SHARDS: usize = 32;
@@ -14,7 +15,7 @@ const SHARDS: usize = 32;
 pub struct Stamp(u64);
 
 struct Shard<K, V> {
-    entries: HashMap<K, V>,
+    entries: HashMap<K, V, RandomState>,
     invalidations: u64,
 }
 
@@ -28,10 +29,10 @@ pub struct Cache<K, V> {
 impl<K: Hash + Eq + Clone, V: Clone> Cache<K, V> {
     /// A cache of about this many values.
     pub fn new(capacity: usize) -> Self {
-        let shard = || Mutex::new(Shard { entries: HashMap::new(), invalidations: 0 });
+        let shard = || Mutex::new(Shard { entries: HashMap::default(), invalidations: 0 });
         Self {
             shards: std::iter::repeat_with(shard).take(SHARDS).collect(),
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
             per_shard: capacity.div_ceil(SHARDS).max(1),
         }
     }
@@ -95,7 +96,7 @@ impl<K: Hash + Eq + Clone, V: Clone> Cache<K, V> {
         for shard in &self.shards {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             shard.invalidations += 1;
-            shard.entries = HashMap::new();
+            shard.entries = HashMap::default();
         }
     }
 

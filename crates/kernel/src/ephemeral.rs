@@ -59,14 +59,17 @@ pub trait Ephemeral: Send + Sync + 'static {
         now: Timestamp,
     ) -> BoxFuture<'a, Result<u64, EphemeralError>>;
 
-    /// System: sends a message to every listener of the channel, on every instance.
+    /// System: sends a message, which isn't empty, to every listener of the channel, on every instance.
     fn publish<'a>(
         &'a self,
         channel: &'a str,
         message: &'a [u8],
     ) -> BoxFuture<'a, Result<(), EphemeralError>>;
 
-    /// System: calls the listener for every later message of the channel.
+    /// System: calls the listener for every later message of the channel. A call with an *empty* message says that
+    /// the subscription has just taken effect: once after `subscribe`, which doesn't wait for it, and again whenever
+    /// the adapter lost its connection and has subscribed anew, so messages may have been missed. A listener must be
+    /// quick and not panic.
     fn subscribe<'a>(
         &'a self,
         channel: &'a str,

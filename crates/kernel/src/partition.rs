@@ -37,6 +37,11 @@ impl Partition {
         Self(PLATFORM.into())
     }
 
+    /// From the stored name, for adapters that are given documents of all partitions.
+    pub(crate) fn from_stored(name: &str) -> Self {
+        Self(name.into())
+    }
+
     /// The stored name.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -70,6 +70,14 @@ impl Scope {
         self.ports.ephemeral.increment(&self.partition, key, window, self.now()).await
     }
 
+    /// Sends a message to every instance, see [`Ephemeral::publish`].
+    ///
+    /// # Errors
+    /// When the ephemeral store can't be reached.
+    pub async fn publish(&self, channel: &str, message: &[u8]) -> Result<(), EphemeralError> {
+        self.ports.ephemeral.publish(channel, message).await
+    }
+
     pub(crate) fn storage(&self) -> &dyn Storage {
         self.ports.storage.as_ref()
     }

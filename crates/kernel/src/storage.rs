@@ -62,6 +62,24 @@ pub struct DocumentPage {
     pub total_exact: bool,
 }
 
+/// A document and the partition it lies in, for moving a whole installation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located {
+    /// The partition's stored name.
+    pub partition: String,
+    /// The document.
+    pub document: Document,
+}
+
+/// Where a scan goes on: after this document.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The partition's stored name.
+    pub partition: String,
+    /// The document's id.
+    pub id: String,
+}
+
 /// A document database. Every method is atomic and durable when it returns `Ok`.
 pub trait Storage: Send + Sync + 'static {
     /// Creates or upgrades what the kinds need. Called once, before anything else.
@@ -168,6 +186,29 @@ pub trait Storage: Send + Sync + 'static {
 
     /// System: removes up to `limit` expired documents and invalidations older than ten minutes.
     fn purge_expired(&self, now: Timestamp, limit: u32) -> BoxFuture<'_, Result<u32, StorageError>>;
+
+    /// System: live documents of a kind in every partition, in the order of partition and id compared as bytes, after
+    /// a place. For moving an installation nobody serves from.
+    fn scan(
+        &self,
+        kind: &'static str,
+        after: Option<Place>,
+        limit: u32,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Vec<Located>, StorageError>> {
+        let _ = (kind, after, limit, now);
+        Box::pin(std::future::ready(Err(StorageError::Unavailable("scan".to_owned()))))
+    }
+
+    /// System: writes documents exactly as they are, revision and times included, without effects. One that is there
+    /// with the same revision is left alone, so a load that was cut off can be repeated. Answers how many it wrote.
+    ///
+    /// # Errors
+    /// `Exists`, `KeyTaken` when another document has the id or a key; then none of this call is written.
+    fn load(&self, documents: Vec<Located>) -> BoxFuture<'_, Result<u32, StorageError>> {
+        let _ = documents;
+        Box::pin(std::future::ready(Err(StorageError::Unavailable("load".to_owned()))))
+    }
 
     /// System: answers when the database does.
     fn ping(&self) -> BoxFuture<'_, Result<(), StorageError>>;

@@ -58,6 +58,7 @@ fn every_case_is_listed() {
         include_str!("../src/conformance/isolation.rs"),
         include_str!("../src/conformance/collection.rs"),
         include_str!("../src/conformance/ephemeral.rs"),
+        include_str!("../src/conformance/transfer.rs"),
     ];
     for line in suites.iter().flat_map(|suite| suite.lines()) {
         let case = line.strip_prefix("pub async fn ").and_then(|rest| rest.split('(').next());

@@ -195,6 +195,12 @@ impl MacKey {
         out
     }
 
+    /// Begins the tag of a message that comes in parts.
+    #[must_use]
+    pub fn begin(&self) -> MacStream {
+        MacStream(hmac::Context::with_key(&self.key))
+    }
+
     /// True if this is the whole tag of the message; takes the same time wherever they differ.
     #[must_use]
     pub fn verify(&self, message: &[u8], tag: &[u8]) -> bool {
@@ -205,6 +211,32 @@ impl MacKey {
 impl fmt::Debug for MacKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MacKey").finish_non_exhaustive()
+    }
+}
+
+/// The tag of a message that comes in parts: that of all parts in one.
+pub struct MacStream(hmac::Context);
+
+impl MacStream {
+    /// Adds a part.
+    pub fn update(&mut self, part: &[u8]) {
+        self.0.update(part);
+    }
+
+    /// The 32-byte tag of the parts so far. Compare it in constant time.
+    #[must_use]
+    pub fn tag(self) -> [u8; 32] {
+        let mut out = [0; 32];
+        for (to, from) in out.iter_mut().zip(self.0.sign().as_ref()) {
+            *to = *from;
+        }
+        out
+    }
+}
+
+impl fmt::Debug for MacStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MacStream").finish_non_exhaustive()
     }
 }
 
@@ -285,6 +317,9 @@ mod tests {
         let message = b"what do ya want for nothing?";
         let tag = key.tag(message);
         assert_eq!(hex(&tag), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+        let mut parts = key.begin();
+        message.chunks(5).for_each(|part| parts.update(part));
+        assert_eq!(parts.tag(), tag);
         assert!(key.verify(message, &tag));
         assert!(!key.verify(message, tag.get(..31).unwrap()));
         assert!(!key.verify(b"another message", &tag));

@@ -1,7 +1,7 @@
 //! The command line. `usso` alone means `usso serve`.
 
 use crate::app::startup::{self, Instance, StartError};
-use crate::app::{bootstrap, logging, router};
+use crate::app::{bootstrap, logging, probe, router};
 use crate::config::{self, Config, Flags};
 use crate::identity::onboarding;
 use crate::tenant::tenants::schema::{CreateTenant, CreateTenantAdmin};
@@ -25,6 +25,8 @@ pub struct Cli {
 enum Command {
     /// Start the server (the default)
     Serve,
+    /// Ask the server on this machine whether it is ready; exits with 1 if it isn't
+    Health,
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -105,6 +107,7 @@ pub fn run(cli: Cli) -> Result<(), StartError> {
             say("The configuration is fine.\n")
         }
         Command::Config(ConfigCommand::Print) => say(&Config::load(cli.flags)?.print()),
+        Command::Health => runtime()?.block_on(probe::ready(&Config::load(cli.flags)?)),
         Command::Serve => serve(&Config::load(cli.flags)?),
         Command::Tenants(TenantsCommand::Create(args)) => {
             let config = Config::load(cli.flags)?;
@@ -154,7 +157,7 @@ fn offline(
         let instance = startup::open(config, config.server.port).await?;
         let done = work(&instance).await;
         crate::app::jobs::drain(&instance.state).await?;
-        instance.state.registry.system().ports().storage.close().await;
+        instance.close().await;
         if let Some(password) = &instance.generated_password {
             say_password(password)?;
         }

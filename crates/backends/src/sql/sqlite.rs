@@ -8,12 +8,13 @@ use super::labels::FieldNames;
 use super::sqlite_open::{Role, connect, limit, migrate, take, unavailable, version};
 use super::sqlite_query::{Pool, Source, closed, effects_due, effects_head, effects_since};
 use super::sqlite_statements::Statements;
+use super::sqlite_transfer::scan;
 use super::sqlite_writer::{Action, Counters, Job, Kinds, Write, Writer};
 use crate::sql::schema::SCHEMA_ROW;
 use kernel::storage::DocumentPage;
 use kernel::{
-    BoxFuture, Document, Effect, KindSpec, Partition, Position, Query, Revision, Settlement, Storage,
-    StorageError, StoredEffect, Timestamp,
+    BoxFuture, Document, Effect, KindSpec, Located, Partition, Place, Position, Query, Revision, Settlement,
+    Storage, StorageError, StoredEffect, Timestamp,
 };
 use rusqlite::Connection;
 use std::path::Path;
@@ -339,6 +340,32 @@ impl Storage for SqliteStorage {
 
     fn purge_expired(&self, now: Timestamp, limit: u32) -> BoxFuture<'_, Result<u32, StorageError>> {
         Box::pin(self.clean_up(limit, move |limit| Write::Purge(now, limit)))
+    }
+
+    fn scan(
+        &self,
+        kind: &'static str,
+        after: Option<Place>,
+        limit: u32,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Vec<Located>, StorageError>> {
+        Box::pin(async move {
+            let statements = self.statements(kind)?;
+            let read = move |connection: &Connection, readers: &Readers| {
+                let source =
+                    Source { statements: &statements, kind, names: &readers.names, partition: "", now };
+                scan(&source, connection, after.as_ref(), limit)
+            };
+            self.list(read).await
+        })
+    }
+
+    fn load(&self, documents: Vec<Located>) -> BoxFuture<'_, Result<u32, StorageError>> {
+        Box::pin(async move {
+            let with_statements = documents.into_iter().map(|l| Ok((self.statements(l.document.kind)?, l)));
+            let documents = with_statements.collect::<Result<_, StorageError>>()?;
+            self.write(Write::Load(documents)).await
+        })
     }
 
     fn ping(&self) -> BoxFuture<'_, Result<(), StorageError>> {

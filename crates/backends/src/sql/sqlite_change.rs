@@ -43,9 +43,9 @@ impl From<Failure> for StorageError {
 }
 
 /// A document's envelope as it is stored.
-struct Located {
+pub(super) struct Located {
     seq: i64,
-    revision: i64,
+    pub(super) revision: i64,
     expires_at: Option<i64>,
     created_at: i64,
     keys: String,
@@ -61,7 +61,7 @@ impl Located {
 
 /// The rows of the index tables that belong to one document.
 #[derive(PartialEq, Eq)]
-struct Index<'a> {
+pub(super) struct Index<'a> {
     id: &'a str,
     created_at: i64,
     expiring: bool,
@@ -80,7 +80,7 @@ impl<'a> Index<'a> {
         })
     }
 
-    fn of(document: &'a Document) -> Self {
+    pub(super) fn of(document: &'a Document) -> Self {
         Self {
             id: &document.id,
             created_at: document.created_at.unix_micros(),
@@ -91,7 +91,7 @@ impl<'a> Index<'a> {
     }
 
     /// The tags with rows: all of the document's, and the empty one of every document.
-    fn rows(&self) -> Vec<&str> {
+    pub(super) fn rows(&self) -> Vec<&str> {
         std::iter::once("").chain(self.tags.iter().map(String::as_str)).collect()
     }
 
@@ -217,7 +217,7 @@ impl Change<'_> {
         self.connection.prepare_cached(sql)?.execute(values)
     }
 
-    fn locate(&self, id: &str) -> rusqlite::Result<Option<Located>> {
+    pub(super) fn locate(&self, id: &str) -> rusqlite::Result<Option<Located>> {
         let mut statement = self.connection.prepare_cached(&self.statements.locate)?;
         let located = statement.query_row([self.partition, id], |row| {
             Ok(Located {
@@ -264,14 +264,14 @@ impl Change<'_> {
         Ok(expired)
     }
 
-    fn add_keys(&self, id: &str, keys: &[String]) -> Result<(), Failure> {
+    pub(super) fn add_keys(&self, id: &str, keys: &[String]) -> Result<(), Failure> {
         for key in keys {
             self.run(&self.statements.key_insert, params![self.partition, key, id])?;
         }
         Ok(())
     }
 
-    fn insert_row(&self, document: &Document) -> Result<bool, Failure> {
+    pub(super) fn insert_row(&self, document: &Document) -> Result<bool, Failure> {
         self.write_row(&self.statements.insert, document)
     }
 
@@ -334,7 +334,7 @@ impl Change<'_> {
         self.add_index(&after, &missing, fields)
     }
 
-    fn add_index(&self, index: &Index<'_>, tags: &[&str], fields: &Fields) -> Result<(), Failure> {
+    pub(super) fn add_index(&self, index: &Index<'_>, tags: &[&str], fields: &Fields) -> Result<(), Failure> {
         let known = fields.get(&self.statements.tables.kind).map_or(&[][..], Vec::as_slice);
         let Index { id, created_at, expiring, .. } = index;
         for tag in tags {
@@ -362,7 +362,7 @@ impl Change<'_> {
     }
 
     /// Gives a sort attribute seen for the first time a row of every document that is there already.
-    fn register_fields(&self, document: &Document, fields: &mut Fields) -> Result<(), Failure> {
+    pub(super) fn register_fields(&self, document: &Document, fields: &mut Fields) -> Result<(), Failure> {
         let kind = &self.statements.tables.kind;
         for (field, _) in &document.sorts {
             if fields.get(kind).is_some_and(|known| known.iter().any(|k| k == field)) {

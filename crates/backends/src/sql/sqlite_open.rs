@@ -28,13 +28,32 @@ pub(super) fn unavailable(error: rusqlite::Error) -> StorageError {
     StorageError::Unavailable(error.to_string())
 }
 
+/// What the file system reports, as the port puts it.
+pub(super) fn failed(what: &Path, error: std::io::Error) -> StorageError {
+    StorageError::Unavailable(format!("{}: {error}", what.display()))
+}
+
+/// The file of this name beside the database: `usso.db` and `-wal` give `usso.db-wal`.
+pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
+}
+
 /// Takes the lock file beside the database and creates the database, readable by its owner only.
 pub(super) fn take(path: &Path) -> Result<Lock, StorageError> {
-    let failed =
-        |what: &Path, e: std::io::Error| StorageError::Unavailable(format!("{}: {e}", what.display()));
-    let mut lock_path = path.as_os_str().to_owned();
-    lock_path.push(".lock");
-    let lock_path = PathBuf::from(lock_path);
+    let lock = lock(path)?;
+    if !path.exists() {
+        let file = owner_only().open(path).map_err(|e| failed(path, e))?;
+        file.sync_all().map_err(|e| failed(path, e))?;
+        sync_directory(path).map_err(|e| failed(path, e))?;
+    }
+    Ok(lock)
+}
+
+/// Takes the lock file beside the database.
+pub(super) fn lock(path: &Path) -> Result<Lock, StorageError> {
+    let lock_path = beside(path, ".lock");
     let lock = owner_only().open(&lock_path).map_err(|e| failed(&lock_path, e))?;
     match lock.try_lock() {
         Ok(()) => {}
@@ -46,15 +65,10 @@ pub(super) fn take(path: &Path) -> Result<Lock, StorageError> {
         }
         Err(TryLockError::Error(e)) => return Err(failed(&lock_path, e)),
     }
-    if !path.exists() {
-        let file = owner_only().open(path).map_err(|e| failed(path, e))?;
-        file.sync_all().map_err(|e| failed(path, e))?;
-        sync_directory(path).map_err(|e| failed(path, e))?;
-    }
     Ok(Lock(lock))
 }
 
-fn owner_only() -> OpenOptions {
+pub(super) fn owner_only() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]
@@ -63,7 +77,7 @@ fn owner_only() -> OpenOptions {
 }
 
 /// Makes the new file's name durable, too. Only Unix lets a directory be opened for that.
-fn sync_directory(path: &Path) -> std::io::Result<()> {
+pub(super) fn sync_directory(path: &Path) -> std::io::Result<()> {
     if cfg!(unix) {
         let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         File::open(parent)?.sync_all()?;

@@ -126,7 +126,8 @@ impl Source<'_> {
         rows.next().map_err(unavailable)?.map(|row| self.decode(row)).transpose()
     }
 
-    fn decode(&self, row: &Row<'_>) -> Result<Document, StorageError> {
+    /// Reads a document out of a row that begins with it.
+    pub(super) fn decode(&self, row: &Row<'_>) -> Result<Document, StorageError> {
         let list = |index| decode_list(row.get_ref(index).map_err(unavailable)?.as_str().map_err(not_text)?);
         let sorts = decode_sorts(row.get_ref(8).map_err(unavailable)?.as_str().map_err(not_text)?)?;
         let time = |index| row.get(index).map(Timestamp::from_unix_micros).map_err(unavailable);

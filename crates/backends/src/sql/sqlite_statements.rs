@@ -42,6 +42,8 @@ pub(super) struct Statements {
     pub(super) expired: String,
     /// Documents of a partition.
     pub(super) of_partition: String,
+    /// Live documents of all partitions after a place, each with its partition behind it.
+    pub(super) scan: String,
 }
 
 const DOCUMENT: &str = "d.id, d.revision, d.version, d.created_at, d.updated_at, d.expires_at, d.keys, d.tags, \
@@ -107,6 +109,10 @@ impl Statements {
             expired: format!(
                 "SELECT partition, id FROM {main} WHERE expires_at IS NOT NULL AND expires_at <= ?1
                  ORDER BY expires_at LIMIT ?2"
+            ),
+            scan: format!(
+                "SELECT {DOCUMENT}, d.partition FROM {main} d WHERE (d.partition, d.id) > (?1, ?2) AND {live}
+                 ORDER BY d.partition, d.id LIMIT ?4"
             ),
             of_partition: format!("SELECT partition, id FROM {main} WHERE partition = ?1 LIMIT ?2"),
             tables,

@@ -10,7 +10,8 @@ use super::schema::SQLITE;
 use super::sqlite_change::{Change, Failure, Fields, Repeated, load_fields};
 use super::sqlite_open::{Lock, set_version, unavailable, version};
 use super::sqlite_statements::Statements;
-use kernel::{Document, Effect, KindSpec, Position, Revision, Settlement, StorageError, Timestamp};
+use super::sqlite_transfer::load;
+use kernel::{Document, Effect, KindSpec, Located, Position, Revision, Settlement, StorageError, Timestamp};
 use rusqlite::{Connection, params};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -70,6 +71,8 @@ pub(super) enum Write {
     Purge(Timestamp, u32),
     /// Removes at most so many documents of a partition.
     Drop(String, u32),
+    /// Writes documents as they are.
+    Load(Vec<(Arc<Statements>, Located)>),
 }
 
 /// A write and whom to tell; the answer counts what a clean-up removed.
@@ -216,6 +219,7 @@ impl Writer {
             Write::Settle(settlements) => self.settle(settlements),
             Write::Purge(now, limit) => self.purge(*now, *limit, fields),
             Write::Drop(partition, limit) => self.drop_partition(partition, *limit, fields),
+            Write::Load(documents) => load(&self.connection, documents, fields),
         }
     }
 

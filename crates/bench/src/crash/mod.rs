@@ -10,6 +10,7 @@ mod verify;
 mod worker;
 
 pub use findings::Report;
+pub use worker::{Reply, administer, claims, refresh_body};
 
 use crate::process::{SYSTEM_PASSWORD, Server, TempDir};
 use dice::Dice;
@@ -21,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
-use worker::{Duty, Worker, administer};
+use worker::{Duty, Worker};
 
 const CLIENTS: usize = 32;
 const HEALTH: &str = "/health";

@@ -26,6 +26,7 @@ pub fn throughput(bench: &mut Bench) -> Result<Vec<Row>> {
     let (addr, works) = (bench.usso.addr, login_works(bench, LOGIN_CONNECTIONS));
     let mut failures = String::new();
     let pair = bench.alternate(
+        bench.options.time,
         |time| {
             let (_, tally) = load::run(addr, works.clone(), Pace::Closed, time)?;
             failures = tally.failures();

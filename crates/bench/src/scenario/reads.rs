@@ -1,6 +1,6 @@
 //! What only reads: the key set, and `/me` with signature and live session checked.
 
-use super::{Bench, CONNECTIONS, KEY_SET};
+use super::{Bench, CONNECTIONS, KEY_SET, SLICE};
 use crate::client::{API, Connection, json_string, request};
 use crate::load::{self, Fixed, Pace, Tally};
 use crate::table::Row;
@@ -17,6 +17,7 @@ fn key_set_with(bench: &Bench, connections: usize) -> Result<Row> {
     let works = |addr, path| vec![Fixed(request(addr, "GET", path, None, None)); connections];
     let (usso, bare) = (bench.usso.addr, bench.bare.addr);
     let pair = bench.alternate(
+        SLICE,
         |time| throughput(usso, works(usso, KEY_SET), time),
         |time| throughput(bare, works(bare, "/static-json"), time),
     )?;
@@ -30,6 +31,7 @@ pub fn me(bench: &mut Bench) -> Result<Vec<Row>> {
     let bearer = pair_of(bare)?.0;
     let limit = vec![Fixed(request(bare, "GET", "/verify", Some(&bearer), None)); CONNECTIONS];
     let pair = bench.alternate(
+        SLICE,
         |time| throughput(usso, ours.clone(), time),
         |time| throughput(bare, limit.clone(), time),
     )?;

@@ -2,7 +2,7 @@
 //! committed to the disk.
 
 use super::reads::{all_succeeded, pair_of};
-use super::{Bench, CONNECTIONS};
+use super::{Bench, CONNECTIONS, SLICE};
 use crate::client::{API, json_string, request};
 use crate::load::{self, Pace, Work};
 use crate::table::Row;
@@ -55,6 +55,6 @@ pub fn refresh(bench: &mut Bench) -> Result<Vec<Row>> {
         all_succeeded(&tally)?;
         Ok(tally.rate())
     };
-    let pair = bench.alternate(|time| drive(usso, &mut ours, time), |time| drive(bare, &mut limit, time))?;
+    let pair = bench.alternate(SLICE, |time| drive(usso, &mut ours, time), |time| drive(bare, &mut limit, time))?;
     Ok(vec![Row::ratio("refresh, durable, 32 sessions; bare: verify one, sign two", "req/s", pair, 0.45)])
 }

@@ -161,29 +161,40 @@ pub async fn ephemeral_keys_are_apart_by_partition(store: Arc<dyn Ephemeral>) {
     assert_eq!(increment(&store, &theirs, "n", NOW).await, 1, "counts are apart, too");
 }
 
+/// Subscribes, and waits until the subscription has taken effect.
+async fn listen(store: &Arc<dyn Ephemeral>, channel: &str) -> mpsc::UnboundedReceiver<Vec<u8>> {
+    let (sender, mut inbox) = mpsc::unbounded_channel();
+    let listener = Arc::new(move |message: &[u8]| drop(sender.send(message.to_vec())));
+    store.subscribe(channel, listener).await.expect("subscribe answers");
+    assert_eq!(
+        receive(&mut inbox).await,
+        b"",
+        "an empty message says that the subscription has taken effect"
+    );
+    inbox
+}
+
+async fn receive(inbox: &mut mpsc::UnboundedReceiver<Vec<u8>>) -> Vec<u8> {
+    let received = tokio::time::timeout(Duration::from_secs(10), inbox.recv()).await;
+    received.expect("a message arrives").expect("the listener is kept")
+}
+
 pub async fn a_message_reaches_every_listener_of_its_channel_only(store: Arc<dyn Ephemeral>) {
     let mut inboxes = Vec::new();
     for channel in ["ours", "ours", "others"] {
-        let (sender, inbox) = mpsc::unbounded_channel();
-        let listener = Arc::new(move |message: &[u8]| drop(sender.send(message.to_vec())));
-        store.subscribe(channel, listener).await.expect("subscribe answers");
-        inboxes.push(inbox);
+        inboxes.push(listen(&store, channel).await);
     }
     store.publish("nobody", b"lost").await.expect("publishing to nobody is no error");
-    for message in [&b"one"[..], b"", b"\0\xff"] {
+    for message in [&b"one"[..], b"two", b"\0\xff"] {
         store.publish("ours", message).await.expect("publish answers");
     }
     store.publish("others", b"other").await.expect("publish answers");
     for inbox in &mut inboxes[..2] {
-        for expected in [&b"one"[..], b"", b"\0\xff"] {
-            let received = tokio::time::timeout(Duration::from_secs(10), inbox.recv()).await;
-            let received = received.expect("a message reaches every listener of its channel");
-            assert_eq!(received.as_deref(), Some(expected), "in order, with every byte");
+        for expected in [&b"one"[..], b"two", b"\0\xff"] {
+            assert_eq!(receive(inbox).await, expected, "every listener, in order, with every byte");
         }
     }
-    let received = tokio::time::timeout(Duration::from_secs(10), inboxes[2].recv()).await;
-    let received = received.expect("a message reaches every listener of its channel");
-    assert_eq!(received.as_deref(), Some(&b"other"[..]), "a listener hears its own channel only");
+    assert_eq!(receive(&mut inboxes[2]).await, b"other", "a listener hears its own channel only");
 }
 
 pub async fn the_store_answers_a_ping(store: Arc<dyn Ephemeral>) {

@@ -22,6 +22,7 @@ pub mod lists;
 pub mod model;
 mod shelf;
 pub mod storage;
+pub mod transfer;
 
 pub(crate) use shelf::{Shape, Shelf, document, effect, names, successor};
 
@@ -190,6 +191,17 @@ macro_rules! storage_conformance {
             a_newer_body_is_refused
             an_update_that_keeps_losing_is_contended
             records_of_two_tenants_are_apart
+        }
+        $crate::conformance_tests! { storage, $make, transfer:
+            a_scan_gives_every_live_document_once_in_byte_order
+            a_scan_skips_what_has_expired
+            a_scan_goes_on_after_a_place_that_is_gone
+            a_loaded_document_is_as_it_was
+            a_repeated_load_writes_nothing
+            a_load_that_clashes_writes_nothing
+            a_loaded_document_is_a_document_like_any_other
+            a_load_keeps_to_the_partitions
+            a_load_has_no_effects
         }
         $crate::conformance_tests! { storage, $make, model:
             random_sequences_behave_like_the_reference

@@ -8,6 +8,25 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
+/// No partition's or kind's name has a bar in it, so the parts can't be confused.
+pub(super) fn prefix(partition: &Partition, kind: &str) -> String {
+    format!("{}|{kind}|id|", partition.as_str())
+}
+
+pub(super) fn id_name(partition: &Partition, kind: &str, id: &str) -> String {
+    format!("{}|{kind}|id|{id}", partition.as_str())
+}
+
+pub(super) fn key_name(partition: &Partition, kind: &str, key: &str) -> String {
+    format!("{}|{kind}|key|{key}", partition.as_str())
+}
+
+pub(super) fn names(partition: &Partition, document: &Document) -> Vec<String> {
+    let own = id_name(partition, document.kind, &document.id);
+    let keys = document.keys.iter().map(|key| key_name(partition, document.kind, key));
+    std::iter::once(own).chain(keys).collect()
+}
+
 /// An effect inside the document whose write caused it.
 #[derive(Clone)]
 pub(super) struct Held {

@@ -7,9 +7,9 @@
 //! by position ever passes over an effect that becomes visible late.
 
 use super::INVALIDATIONS_KEPT_SECONDS;
-use super::collection::{Collection, Entry, Held, Written, breathe};
+use super::collection::{Collection, Entry, Held, Written, breathe, id_name, key_name, names, prefix};
 use super::select::select;
-use crate::storage::DocumentPage;
+use crate::storage::{DocumentPage, Located, Place};
 use crate::{
     BoxFuture, Document, Effect, KindSpec, Partition, Position, Query, Revision, Settlement, Storage,
     StorageError, StoredEffect, Timestamp, Topic,
@@ -59,25 +59,6 @@ impl Drop for UnderWay<'_> {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// No partition's or kind's name has a bar in it, so the parts can't be confused.
-fn prefix(partition: &Partition, kind: &str) -> String {
-    format!("{}|{kind}|id|", partition.as_str())
-}
-
-fn id_name(partition: &Partition, kind: &str, id: &str) -> String {
-    format!("{}|{kind}|id|{id}", partition.as_str())
-}
-
-fn key_name(partition: &Partition, kind: &str, key: &str) -> String {
-    format!("{}|{kind}|key|{key}", partition.as_str())
-}
-
-fn names(partition: &Partition, document: &Document) -> Vec<String> {
-    let own = id_name(partition, document.kind, &document.id);
-    let keys = document.keys.iter().map(|key| key_name(partition, document.kind, key));
-    std::iter::once(own).chain(keys).collect()
 }
 
 fn is_old(held: &Held, now: Timestamp) -> bool {
@@ -141,7 +122,7 @@ impl DocumentStorage {
         Ok(under_way)
     }
 
-    fn collection(&self, kind: &'static str) -> Arc<Collection> {
+    pub(super) fn collection(&self, kind: &'static str) -> Arc<Collection> {
         lock(&self.collections).entry(kind).or_default().clone()
     }
 
@@ -467,6 +448,26 @@ impl Storage for DocumentStorage {
                 }
             }
             Ok(purged)
+        })
+    }
+
+    fn scan(
+        &self,
+        kind: &'static str,
+        after: Option<Place>,
+        limit: u32,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Vec<Located>, StorageError>> {
+        Box::pin(async move {
+            let _open = self.enter()?;
+            Ok(self.page(kind, after, limit as usize, now).await)
+        })
+    }
+
+    fn load(&self, documents: Vec<Located>) -> BoxFuture<'_, Result<u32, StorageError>> {
+        Box::pin(async move {
+            let _open = self.enter()?;
+            self.fill(documents).await
         })
     }
 

@@ -178,7 +178,9 @@ impl Ephemeral for MemoryEphemeral {
     ) -> BoxFuture<'a, Result<(), EphemeralError>> {
         Box::pin(async move {
             let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
-            listeners.entry(channel.to_owned()).or_default().push(listener);
+            listeners.entry(channel.to_owned()).or_default().push(listener.clone());
+            drop(listeners);
+            listener(b"");
             Ok(())
         })
     }

@@ -6,9 +6,11 @@
 
 mod collection;
 mod document_store;
+mod document_transfer;
 mod ephemeral;
 mod select;
 mod storage;
+mod transfer;
 
 pub use document_store::DocumentStorage;
 pub use ephemeral::MemoryEphemeral;

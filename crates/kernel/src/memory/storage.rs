@@ -2,7 +2,7 @@
 
 use super::INVALIDATIONS_KEPT_SECONDS;
 use super::select::select;
-use crate::storage::DocumentPage;
+use crate::storage::{DocumentPage, Located, Place};
 use crate::{
     BoxFuture, Document, Effect, KindSpec, Partition, Position, Query, Revision, Settlement, Storage,
     StorageError, StoredEffect, Timestamp, Topic,
@@ -15,9 +15,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub struct MemoryStorage(Mutex<State>);
 
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     versions: HashMap<&'static str, u32>,
-    tables: HashMap<(Partition, &'static str), Table>,
+    pub(super) tables: HashMap<(Partition, &'static str), Table>,
     effects: BTreeMap<Position, Held>,
     head: Position,
     closed: bool,
@@ -25,10 +25,10 @@ struct State {
 
 /// The documents of one kind in one partition.
 #[derive(Default)]
-struct Table {
-    documents: BTreeMap<String, Document>,
+pub(super) struct Table {
+    pub(super) documents: BTreeMap<String, Document>,
     /// Which id holds a key.
-    holders: HashMap<String, String>,
+    pub(super) holders: HashMap<String, String>,
 }
 
 struct Held {
@@ -54,7 +54,7 @@ impl Table {
     }
 
     /// Stores a document in place of its predecessor and of the expired holders of its keys.
-    fn put(&mut self, document: Document) {
+    pub(super) fn put(&mut self, document: Document) {
         self.remove(&document.id);
         for key in &document.keys {
             if let Some(expired) = self.holders.get(key).cloned() {
@@ -65,7 +65,7 @@ impl Table {
         self.documents.insert(document.id.clone(), document);
     }
 
-    fn remove(&mut self, id: &str) {
+    pub(super) fn remove(&mut self, id: &str) {
         for key in self.documents.remove(id).iter().flat_map(|d| &d.keys) {
             self.holders.remove(key);
         }
@@ -73,7 +73,7 @@ impl Table {
 }
 
 impl State {
-    fn table(&mut self, partition: &Partition, kind: &'static str) -> &mut Table {
+    pub(super) fn table(&mut self, partition: &Partition, kind: &'static str) -> &mut Table {
         self.tables.entry((partition.clone(), kind)).or_default()
     }
 
@@ -313,6 +313,20 @@ impl Storage for MemoryStorage {
 
     fn purge_expired(&self, now: Timestamp, limit: u32) -> BoxFuture<'_, Result<u32, StorageError>> {
         Box::pin(async move { Ok(self.lock()?.purge(now, limit)) })
+    }
+
+    fn scan(
+        &self,
+        kind: &'static str,
+        after: Option<Place>,
+        limit: u32,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Vec<Located>, StorageError>> {
+        Box::pin(async move { Ok(self.lock()?.scan(kind, after.as_ref(), limit, now)) })
+    }
+
+    fn load(&self, documents: Vec<Located>) -> BoxFuture<'_, Result<u32, StorageError>> {
+        Box::pin(async move { self.lock()?.load(documents) })
     }
 
     fn ping(&self) -> BoxFuture<'_, Result<(), StorageError>> {

@@ -1,39 +1,102 @@
 //! Background work of an instance: carrying out effects, and removing what has expired.
 
+use crate::app::lease::{self, LeaseError};
+use crate::app::startup::Instance;
 use crate::http::AppState;
 use crate::tenant::audit::AuditEvent;
 use futures_util::future::join_all;
-use kernel::{Settlement, StorageError, StoredEffect, TenantId, Topic};
+use kernel::{Settlement, StorageError, StoredEffect, SystemScope, TenantId, Topic};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
+
+/// What one instance does for all.
+pub const TURN: &str = "jobs";
 
 const DRAIN_EVERY: Duration = Duration::from_millis(500);
+/// How often the feed of invalidations is read.
+const READ_EVERY: Duration = Duration::from_secs(1);
 const PURGE_EVERY: Duration = Duration::from_secs(60);
 const BATCH: u32 = 256;
 /// Seconds before a failed effect is tried again.
 const RETRY_AFTER: i64 = 30;
 
-/// Starts the jobs; they end, each after the step under way, when the channel says so.
-pub fn start(state: AppState, stop: watch::Receiver<bool>) -> JoinSet<()> {
+/// Starts the jobs; they end, each after the step under way, when the channel says so. An instance whose place was
+/// taken stops itself through it.
+pub fn start(instance: &Arc<Instance>, stop: &watch::Sender<bool>) -> JoinSet<()> {
     let mut jobs = JoinSet::new();
-    jobs.spawn(repeat(state.clone(), stop.clone(), DRAIN_EVERY, |state| async move { drain(&state).await }));
-    jobs.spawn(repeat(state, stop, PURGE_EVERY, |state| async move { purge(&state).await }));
+    let stopped = || stop.subscribe();
+    jobs.spawn(repeat(instance.clone(), stopped(), DRAIN_EVERY, |instance| async move {
+        if has_turn(&instance).await? { drain(&instance.state).await } else { Ok(()) }
+    }));
+    jobs.spawn(repeat(instance.clone(), stopped(), PURGE_EVERY, |instance| async move {
+        if has_turn(&instance).await? { purge(&instance.state).await } else { Ok(()) }
+    }));
+    if instance.shared.is_some() {
+        jobs.spawn(repeat(instance.clone(), stopped(), READ_EVERY, |instance| async move {
+            match &instance.shared {
+                Some(shared) => shared.reader.read(&instance.state).await,
+                None => Ok(()),
+            }
+        }));
+        jobs.spawn(renew(instance.clone(), stop.clone()));
+    }
     jobs
 }
 
-async fn repeat<F>(state: AppState, mut stop: watch::Receiver<bool>, every: Duration, step: fn(AppState) -> F)
-where
+/// Whether this instance does what one of them does for all.
+async fn has_turn(instance: &Instance) -> Result<bool, StorageError> {
+    match &instance.shared {
+        Some(shared) => lease::has_turn(instance.state.registry.system(), TURN, shared.lease.id()).await,
+        None => Ok(true),
+    }
+}
+
+async fn renew(instance: Arc<Instance>, stop: watch::Sender<bool>) {
+    let renewal = |instance: Arc<Instance>| async move {
+        match &instance.shared {
+            Some(shared) => shared.lease.renew(instance.state.registry.system()).await,
+            None => Ok(()),
+        }
+    };
+    let mut stopped = stop.subscribe();
+    let mut ticks = tokio::time::interval(lease::RENEW_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            _ = stopped.changed() => return,
+        }
+        match renewal(instance.clone()).await {
+            Ok(()) => {}
+            Err(LeaseError::Storage(error)) => tracing::warn!(%error, "the lease could not be renewed"),
+            Err(LeaseError::NotAlone) => {
+                tracing::error!("{}; stopping", LeaseError::NotAlone);
+                let _ = stop.send(true);
+                return;
+            }
+        }
+    }
+}
+
+async fn repeat<F>(
+    instance: Arc<Instance>,
+    mut stop: watch::Receiver<bool>,
+    every: Duration,
+    step: fn(Arc<Instance>) -> F,
+) where
     F: Future<Output = Result<(), StorageError>>,
 {
     let mut ticks = tokio::time::interval(every);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
             _ = stop.changed() => return,
         }
-        if let Err(error) = step(state.clone()).await {
+        if let Err(error) = step(instance.clone()).await {
             tracing::warn!(%error, "a background job failed and will be tried again");
         }
     }
@@ -44,14 +107,21 @@ where
 /// # Errors
 /// When the database is away; what is not settled is given out again.
 pub async fn drain(state: &AppState) -> Result<(), StorageError> {
-    let system = state.registry.system();
+    drain_effects(state.registry.system()).await
+}
+
+/// Carries out every effect that is due, without an instance.
+///
+/// # Errors
+/// When the database is away; what is not settled is given out again.
+pub async fn drain_effects(system: &SystemScope) -> Result<(), StorageError> {
     loop {
         let due = system.effects_due(BATCH).await?;
         let is_last = due.len() < BATCH as usize;
         // Side by side, so that their writes share commits.
         let outcomes = join_all(due.into_iter().map(|effect| async {
             let position = effect.position;
-            (position, carry_out(state, effect).await)
+            (position, carry_out(system, effect).await)
         }));
         let mut settled = Vec::new();
         for (position, outcome) in outcomes.await {
@@ -72,9 +142,9 @@ pub async fn drain(state: &AppState) -> Result<(), StorageError> {
     }
 }
 
-async fn carry_out(state: &AppState, stored: StoredEffect) -> Result<(), StorageError> {
+async fn carry_out(system: &SystemScope, stored: StoredEffect) -> Result<(), StorageError> {
     match stored.effect.topic {
-        Topic::Audit => record_event(state, stored).await,
+        Topic::Audit => record_event(system, stored).await,
         // Nothing makes these yet; keeping them for a version that knows them loses none.
         Topic::Message | Topic::Webhook | Topic::Invalidation => {
             Err(StorageError::Corrupt(format!("no worker for {}", stored.effect.topic.as_str())))
@@ -82,20 +152,19 @@ async fn carry_out(state: &AppState, stored: StoredEffect) -> Result<(), Storage
     }
 }
 
-async fn record_event(state: &AppState, stored: StoredEffect) -> Result<(), StorageError> {
+async fn record_event(system: &SystemScope, stored: StoredEffect) -> Result<(), StorageError> {
     let event = AuditEvent::from_effect(stored.position, stored.effect.payload)
         .ok_or_else(|| StorageError::Corrupt("an audit event can't be read".to_owned()))?;
     tracing::info!(
         tenant = %stored.partition, event = %event.event, actor = %event.actor, target_id = %event.target,
         result = %event.result, ip = %event.ip, request_id = %event.request_id, "audit"
     );
-    let system = state.registry.system();
     let written = match TenantId::parse(&stored.partition) {
         Ok(id) => system.open(id, ()).records::<AuditEvent>().insert(event, Vec::new()).await,
         Err(_) => system.records::<AuditEvent>().insert(event, Vec::new()).await,
     };
     match written {
-        // Written before, and the settlement was lost: the event's id is the effect's position.
+        // Written before, and the settlement was lost: the event's id is made of the effect.
         Ok(_) | Err(StorageError::Exists) => Ok(()),
         Err(e) => Err(e),
     }

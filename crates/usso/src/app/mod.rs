@@ -2,9 +2,14 @@
 //! sees it.
 
 pub mod bootstrap;
+pub mod coherence;
+pub mod idle;
 pub mod jobs;
+pub mod lease;
 pub mod logging;
 pub mod master_key;
+pub mod probe;
 pub mod router;
 pub mod server;
 pub mod startup;
+pub mod tls;

@@ -43,6 +43,8 @@ fn aliases() -> Router<AppState> {
         .route("/users/me", get(auth::me))
         .route("/auth/signin", post(auth::login))
         .route("/health", get(health::health))
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
         .route("/.well-known/jwks.json", get(keys::routes::jwks))
         .merge(docs::router());
     Router::new()

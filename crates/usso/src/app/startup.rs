@@ -1,7 +1,9 @@
 //! From configuration to a running instance. The only place that names adapters.
 
-use crate::app::{bootstrap, jobs, master_key, router, server};
-use crate::config::Config;
+use crate::app::lease::{self, Lease};
+use crate::app::tls::{self, Tls};
+use crate::app::{bootstrap, coherence, jobs, master_key, router, server};
+use crate::config::{Config, DatabaseUrl, RedisUri};
 use crate::http::client_ip::TrustedProxies;
 use crate::http::edge::Edge;
 use crate::http::{AppState, HttpConfig};
@@ -12,15 +14,17 @@ use crate::identity::users::model::User;
 use crate::tenant::Registry;
 use crate::tenant::audit::AuditEvent;
 use crate::tenant::issuer::BaseUrl;
+use crate::tenant::keys::Succession;
 use crate::tenant::one_time::OneTime;
 use crate::tenant::tenants::model::Tenant;
 use backends::sql::sqlite::{Options as SqliteOptions, SqliteStorage};
 use kernel::memory::MemoryEphemeral;
-use kernel::{KindSpec, Ports, Record, SystemClock, SystemRandom, SystemScope};
+use kernel::{Ephemeral, KindSpec, Ports, Record, Storage, SystemClock, SystemRandom, SystemScope};
 use protocol::seal::SealingKey;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -28,8 +32,10 @@ use tokio::sync::watch;
 pub type StartError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Every kind of record.
-pub fn kinds() -> [KindSpec; 6] {
+pub fn kinds() -> [KindSpec; 8] {
     [
+        lease::Instance::spec(),
+        lease::Turn::spec(),
         master_key::Installation::spec(),
         Tenant::spec(),
         User::spec(),
@@ -45,6 +51,33 @@ pub struct Instance {
     pub state: AppState,
     /// The system administrator's password, if it was just generated.
     pub generated_password: Option<SecretString>,
+    /// What it shares with other instances; `None` on an embedded database, which one process locks.
+    pub shared: Option<Shared>,
+}
+
+/// What an instance on a shared database has.
+pub struct Shared {
+    /// Its lease.
+    pub lease: Lease,
+    /// Its place in the feed of invalidations.
+    pub reader: coherence::Reader,
+}
+
+impl Instance {
+    /// Ends an instance: its lease, then its database.
+    pub async fn close(&self) {
+        let system = self.state.registry.system();
+        if let Some(shared) = &self.shared {
+            let released = async {
+                lease::end_turn(system, jobs::TURN, shared.lease.id()).await?;
+                shared.lease.release(system).await
+            };
+            if let Err(error) = released.await {
+                tracing::warn!(%error, "the lease could not be given back; it ends by itself within ten seconds");
+            }
+        }
+        system.ports().storage.close().await;
+    }
 }
 
 /// Opens the database and makes what a first start needs. `port`: the one the listener has.
@@ -58,17 +91,52 @@ pub async fn open(config: &Config, port: u16) -> Result<Instance, StartError> {
         .mode(0o700)
         .create(dir)
         .map_err(|e| format!("the data directory {} can't be made: {e}", dir.display()))?;
-    let storage = SqliteStorage::open(&config.storage.database_file(), SqliteOptions::default())?;
     let ports = Ports {
-        storage: Arc::new(storage),
-        ephemeral: Arc::new(MemoryEphemeral::new()),
+        storage: open_storage(&config.storage.database()).await?,
+        ephemeral: open_ephemeral(config.storage.redis_uri.as_ref()).await?,
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
     };
-    assemble(config, port, ports).await
+    if matches!(config.storage.database(), DatabaseUrl::Sqlite(_)) {
+        return assemble(config, port, ports).await;
+    }
+    ports.storage.prepare(&kinds()).await?;
+    let system = SystemScope::new(ports.clone());
+    let lease = Lease::take(&system, config.storage.redis_uri.is_none()).await?;
+    // One at a time: of instances that start together on an empty database one makes the default tenant.
+    lease::wait_for_turn(&system, "start", lease.id()).await?;
+    let assembled = assemble(config, port, ports).await;
+    lease::end_turn(&system, "start", lease.id()).await?;
+    let instance = assembled?;
+    let reader = coherence::join(&instance.state).await?;
+    Ok(Instance { shared: Some(Shared { lease, reader }), ..instance })
 }
 
-/// Makes an instance of given adapters.
+/// Opens a database; its tables are made by `prepare`.
+///
+/// # Errors
+/// When it is locked, unreachable or the URL unusable.
+pub async fn open_storage(database: &DatabaseUrl) -> Result<Arc<dyn Storage>, StartError> {
+    Ok(match database {
+        DatabaseUrl::Sqlite(path) => Arc::new(SqliteStorage::open(path, SqliteOptions::default())?),
+        DatabaseUrl::Postgres(url) => {
+            let _ = url.secret().expose_secret();
+            return Err("PostgreSQL".into());
+        }
+    })
+}
+
+async fn open_ephemeral(redis: Option<&RedisUri>) -> Result<Arc<dyn Ephemeral>, StartError> {
+    Ok(match redis {
+        None => Arc::new(MemoryEphemeral::new()),
+        Some(uri) => {
+            let _ = uri.secret().expose_secret();
+            return Err("Redis".into());
+        }
+    })
+}
+
+/// Makes an instance of given adapters, alone on its database.
 ///
 /// # Errors
 /// Whatever keeps the instance from starting.
@@ -85,13 +153,13 @@ pub async fn assemble(config: &Config, port: u16, ports: Ports) -> Result<Instan
     let base = BaseUrl::parse(&origin).ok_or_else(|| format!("{origin} is not an origin"))?;
     let identity = Identity::new(Hasher::new(hasher(config))?);
     let state = Arc::new(crate::http::state::Services::new(
-        Registry::new(system, seal, base),
+        Registry::new(system, seal, base).with_succession(succession(config)),
         identity,
         http(config),
     ));
     let domains = config.tenants.default_domains.iter().map(|d| d.as_str().to_owned()).collect();
     let generated_password = bootstrap::run(&state, domains, config.security.system_password()).await?;
-    Ok(Instance { state, generated_password })
+    Ok(Instance { state, generated_password, shared: None })
 }
 
 fn hasher(config: &Config) -> HasherConfig {
@@ -103,6 +171,15 @@ fn hasher(config: &Config) -> HasherConfig {
         queue_wait: hashing.queue_wait(),
         idle_release: hashing.idle_release(),
         ..HasherConfig::default()
+    }
+}
+
+fn succession(config: &Config) -> Succession {
+    let keys = &config.keys;
+    Succession {
+        max_age: keys.jwks_max_age_seconds.into(),
+        lead: keys.publish_lead_seconds.into(),
+        grace: keys.retire_grace_seconds.into(),
     }
 }
 
@@ -120,11 +197,7 @@ fn http(config: &Config) -> HttpConfig {
 /// # Errors
 /// When the instance can't start.
 pub async fn serve(config: &Config, mut ready: impl FnMut(&Instance, u16)) -> Result<(), StartError> {
-    if config.tls.pair().is_some() {
-        return Err(
-            "TLS_CERT and TLS_KEY: this version has no TLS listener, put a reverse proxy in front".into()
-        );
-    }
+    let tls = config.tls.pair().map(|(cert, key)| Tls::open(cert, key)).transpose()?.map(Arc::new);
     let address = std::net::SocketAddr::new(config.server.host, config.server.port);
     // The port first: a second instance on the same machine must fail before it touches anything.
     let listener =
@@ -134,11 +207,17 @@ pub async fn serve(config: &Config, mut ready: impl FnMut(&Instance, u16)) -> Re
     let edge = Edge::new(router::router(instance.state.clone()), instance.state.clone());
     // Before anybody is told that the server is ready: from then on a signal means to drain.
     let asked_to_stop = stop_signal()?;
-    ready(&instance, port);
     let (stop, stopped) = watch::channel(false);
-    let mut jobs = jobs::start(instance.state.clone(), stopped.clone());
+    let renewal = tls.clone().map(|tls| tls.keep_current(tls::LOOK_EVERY, stopped.clone())).transpose()?;
+    ready(&instance, port);
+    let instance = Arc::new(instance);
+    let mut jobs = jobs::start(&instance, &stop);
+    renewal.map(|renewal| jobs.spawn(renewal));
+    let (state, delay) = (instance.state.clone(), shutdown_delay(config));
     tokio::spawn(async move {
         asked_to_stop.await;
+        state.drain();
+        tokio::time::sleep(delay).await;
         tracing::info!("stopping: requests under way are finished");
         let _ = stop.send(true);
     });
@@ -147,11 +226,17 @@ pub async fn serve(config: &Config, mut ready: impl FnMut(&Instance, u16)) -> Re
         connections: usize::try_from(config.server.max_connections).unwrap_or(usize::MAX),
         drain: config.server.drain(),
     };
-    let cut = server::serve(listener, edge, limits, stopped).await;
+    let cut = server::serve(listener, edge, tls, limits, stopped).await;
     while jobs.join_next().await.is_some() {}
-    instance.state.registry.system().ports().storage.close().await;
+    instance.close().await;
     tracing::info!(cut_connections = cut, "stopped");
     Ok(())
+}
+
+/// How long load balancers get to turn away; alone, there is nobody to turn to.
+fn shutdown_delay(config: &Config) -> Duration {
+    let default = if config.storage.redis_uri.is_some() { 2 } else { 0 };
+    Duration::from_secs(config.server.shutdown_delay_seconds.unwrap_or(default).into())
 }
 
 /// Listens for the signals to stop from now on; the future ends when one has come.

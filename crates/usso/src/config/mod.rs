@@ -9,6 +9,7 @@ mod error;
 mod file;
 mod flags;
 mod hashing;
+mod keys;
 mod log;
 mod network;
 mod origin;
@@ -29,6 +30,7 @@ mod value;
 pub use error::{ConfigError, Source};
 pub use flags::Flags;
 pub use hashing::Hashing;
+pub use keys::Keys;
 pub use log::{Level, Log, LogFormat};
 pub use network::Network;
 pub use origin::{HostName, Origin};
@@ -47,7 +49,7 @@ use setting::{Key, Section};
 use std::collections::BTreeMap;
 
 /// Every section, in the order of the documentation.
-static ALL: [Section; 8] = [
+static ALL: [Section; 9] = [
     server::SECTION,
     storage::SECTION,
     security::SECTION,
@@ -56,6 +58,7 @@ static ALL: [Section; 8] = [
     smtp::SECTION,
     hashing::SECTION,
     tenants::SECTION,
+    keys::SECTION,
 ];
 
 /// Every key with its section.
@@ -82,6 +85,8 @@ pub struct Config {
     pub hashing: Hashing,
     /// `[tenants]`
     pub tenants: Tenants,
+    /// `[keys]`
+    pub keys: Keys,
     /// Where the values that aren't defaults came from, by `section.name`.
     sources: BTreeMap<&'static str, Source>,
 }
@@ -107,7 +112,20 @@ impl Config {
                 reason: invalid.reason,
             })?;
         }
-        Ok(())
+        self.needs_master_key()
+    }
+
+    /// A database that several machines share needs a key that they share: a file beside one of them is not enough.
+    fn needs_master_key(&self) -> Result<(), ConfigError> {
+        let is_shared = matches!(self.storage.database(), DatabaseUrl::Postgres(_));
+        if !is_shared || self.security.master_key.is_some() {
+            return Ok(());
+        }
+        Err(ConfigError::Value {
+            key: "security.master_key".to_owned(),
+            origin: self.source_of("security.master_key"),
+            reason: "is required with PostgreSQL: set MASTER_KEY to the base64 of 32 random bytes".to_owned(),
+        })
     }
 
     /// The origin of the default tenant, for a listener that got `port` (which differs from `server.port` if that is 0).

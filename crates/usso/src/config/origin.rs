@@ -124,7 +124,7 @@ impl HostName {
         if text.trim() != text || (text.contains(':') && !text.ends_with(']')) {
             return None;
         }
-        normalise_host(text).ok().map(Self)
+        normalise_host(text).ok().map(|host| Self(host.into_owned()))
     }
 
     fn is_loopback(&self) -> bool {

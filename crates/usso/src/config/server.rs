@@ -29,6 +29,10 @@ section! {
         request_timeout_seconds: u32 = 30;
         /// How long requests in progress may go on after the signal to stop, in seconds.
         drain_seconds: u32 = 10;
+        /// How long an instance goes on serving after the signal to stop while `/health/ready` already says no, in
+        /// seconds, so that load balancers turn away first.
+        shutdown_delay_seconds: Option<u32> = None, shown "2 with Redis, otherwise 0", example "5",
+            env "SHUTDOWN_DELAY";
         /// Development mode: the log says more.
         debug: bool = false, env "DEBUG";
         /// The name shown to users.
@@ -56,6 +60,8 @@ impl Server {
             "server.request_timeout_seconds",
             hours,
         )?;
+        let delay = self.shutdown_delay_seconds.unwrap_or(0) <= 3600;
+        Invalid::unless(delay, "server.shutdown_delay_seconds", "must be at most 3600 seconds")?;
         Invalid::unless(self.max_connections > 0, "server.max_connections", "must be at least 1")?;
         Invalid::unless(self.drain_seconds <= 3600, "server.drain_seconds", "must be at most 3600 seconds")
     }

@@ -46,7 +46,7 @@ fn nothing_configured_gives_the_documented_defaults() {
     let config = sources("", "", &[], &[]).load().unwrap();
     assert_eq!(config, Config::default());
     assert_eq!((config.server.host.to_string().as_str(), config.server.port), ("127.0.0.1", 8000));
-    assert_eq!(config.storage.database_file(), Path::new("./data/usso.db"));
+    assert_eq!(config.storage.database(), DatabaseUrl::Sqlite("./data/usso.db".into()));
     assert_eq!(config.origin(8000).to_string(), "http://localhost:8000");
     assert_eq!((config.server.project_name.as_str(), config.server.debug), ("USSO", false));
     let domains: Vec<_> = config.tenants.default_domains.iter().map(HostName::as_str).collect();
@@ -303,11 +303,23 @@ fn mongo_uri_together_with_database_url_is_refused() {
 }
 
 #[test]
+fn postgresql_needs_a_master_key_that_instances_share() {
+    let url = ("DATABASE_URL", "postgres://u:canary-3f81@h/db");
+    let error = refusal(from_environment(&[url]));
+    assert!(error.contains("MASTER_KEY") && !error.contains("canary"), "{error}");
+    let config = from_environment(&[url, ("MASTER_KEY", KEY), ("REDIS_URI", "redis://:canary-3f81@h")]).unwrap();
+    assert!(matches!(config.storage.database(), DatabaseUrl::Postgres(_)));
+    assert!(config.storage.redis_uri.is_some());
+    assert!(!format!("{config:?} {}", config.print()).contains("canary"));
+}
+
+#[test]
 fn databases_this_build_lacks_are_refused() {
     for (name, value) in [
-        ("DATABASE_URL", "postgres://u:canary-3f81@h/db"),
-        ("DATABASE_URL", "postgresql://u:canary-3f81@h/db"),
-        ("REDIS_URI", "redis://:canary-3f81@h"),
+        ("DATABASE_URL", "postgres:canary-3f81"),
+        ("DATABASE_URL", "postgres://"),
+        ("REDIS_URI", "canary-3f81"),
+        ("REDIS_URI", "http://:canary-3f81@h"),
         ("DATABASE_URL", "mysql://u:canary-3f81@h"),
         ("DATABASE_URL", "sqlite::memory:"),
         ("DATABASE_URL", "sqlite:"),
@@ -321,7 +333,7 @@ fn databases_this_build_lacks_are_refused() {
     }
     for (url, file) in [("sqlite:x.db", "x.db"), ("sqlite:///a/x.db", "/a/x.db"), ("SQLITE:/x.db", "/x.db")] {
         let config = from_environment(&[("DATABASE_URL", url)]).unwrap();
-        assert_eq!(config.storage.database_file(), Path::new(file));
+        assert_eq!(config.storage.database(), DatabaseUrl::Sqlite(file.into()));
     }
 }
 

@@ -5,13 +5,12 @@ use crate::http::tenant::select;
 use crate::http::{ApiError, AppState, RequestInfo, client_ip, cors};
 use crate::tenant::Selection;
 use axum::Router;
-use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use http::request::Parts;
 use http::uri::{PathAndQuery, Uri};
-use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use kernel::ProblemKind;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
@@ -52,8 +51,8 @@ impl Edge {
         let (mut parts, body) = request.into_parts();
         let path_tenant = rewrite(&mut parts.uri);
         let info = self.info(&parts, path_tenant, (peer, is_tls));
-        let (method, uri) = (parts.method.clone(), parts.uri.clone());
-        let path = uri.path();
+        let (method, target) = (parts.method.clone(), parts.uri.path_and_query().cloned());
+        let path = target.as_ref().map_or("/", PathAndQuery::path);
         let origin = parts.headers.get(header::ORIGIN).cloned();
         parts.extensions.insert(info.clone());
 
@@ -78,7 +77,7 @@ impl Edge {
             cors::answer(response.headers_mut(), path, origin, *allowed);
         }
         self.log(&info, &method, path, response.status());
-        finish(&mut response, info.id.clone());
+        finish(response.headers_mut(), info.id.header());
         response
     }
 
@@ -165,8 +164,10 @@ fn preflight(path: &str, allowed: bool) -> Response {
 
 /// The router's own bare 404 and 405 get the envelope like every other error.
 fn unrouted(response: Response) -> Response {
-    let is_bare = response.extensions().get::<ApiError>().is_none()
-        && !response.headers().contains_key(header::CONTENT_TYPE);
+    if !response.status().is_client_error() || response.extensions().get::<ApiError>().is_some() {
+        return response;
+    }
+    let is_bare = !response.headers().contains_key(header::CONTENT_TYPE);
     match response.status() {
         StatusCode::NOT_FOUND if is_bare => ApiError::not_found().into_response(),
         // The router's own word about a path that isn't UTF-8 when decoded: no id is like that.
@@ -190,8 +191,7 @@ fn is_text(response: &Response) -> bool {
 }
 
 /// What every answer carries, unless the handler said otherwise.
-fn finish(response: &mut http::Response<Body>, request_id: HeaderValue) {
-    let headers = response.headers_mut();
+fn finish(headers: &mut HeaderMap, request_id: HeaderValue) {
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     // JSON can be neither framed to any use nor does it link anywhere: these are for pages.

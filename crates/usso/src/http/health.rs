@@ -29,7 +29,39 @@ pub struct HealthView {
 
 /// The routes.
 pub fn router() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(health))
+    OpenApiRouter::new().routes(routes!(health)).routes(routes!(live)).routes(routes!(ready))
+}
+
+/// A word for a probe.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct ProbeView {
+    /// `ok`, `stopping` or `unavailable`.
+    status: &'static str,
+}
+
+/// Whether the process lives
+#[utoipa::path(get, path = "/health/live", tag = "Health", operation_id = "health_live",
+    responses((status = 200, body = ProbeView)))]
+pub async fn live() -> Response {
+    Json(ProbeView { status: "ok" }).into_response()
+}
+
+/// Whether the instance should get requests: not before its end, and not without its database
+#[utoipa::path(get, path = "/health/ready", tag = "Health", operation_id = "health_ready",
+    responses((status = 200, body = ProbeView), (status = 503, body = ProbeView)))]
+pub async fn ready(State(state): State<AppState>) -> Response {
+    let status = if state.is_draining() {
+        "stopping"
+    } else if answers(state.registry.system().ports().storage.ping()).await {
+        return Json(ProbeView { status: "ok" }).into_response();
+    } else {
+        "unavailable"
+    };
+    (StatusCode::SERVICE_UNAVAILABLE, Json(ProbeView { status })).into_response()
+}
+
+async fn answers<E>(ping: impl Future<Output = Result<(), E>>) -> bool {
+    tokio::time::timeout(PATIENCE, ping).await.is_ok_and(|answer| answer.is_ok())
 }
 
 /// Whether the instance can work
@@ -37,8 +69,8 @@ pub fn router() -> OpenApiRouter<AppState> {
     responses((status = 200, body = HealthView), (status = 503, body = HealthView)))]
 pub async fn health(State(state): State<AppState>) -> Response {
     let ports = state.registry.system().ports();
-    let database = tokio::time::timeout(PATIENCE, ports.storage.ping()).await.is_ok_and(|r| r.is_ok());
-    let cache = tokio::time::timeout(PATIENCE, ports.ephemeral.ping()).await.is_ok_and(|r| r.is_ok());
+    let (database, cache) =
+        futures_util::future::join(answers(ports.storage.ping()), answers(ports.ephemeral.ping())).await;
     let word = |ok: bool| if ok { "ok" } else { "unavailable" };
     let is_healthy = database && !state.is_draining();
     let view = HealthView {

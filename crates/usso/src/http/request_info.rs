@@ -8,11 +8,38 @@ use std::sync::Arc;
 /// How much of a `User-Agent` is kept, in characters.
 const MAX_USER_AGENT: usize = 256;
 
+/// The id of a request: text of a fixed size, so that it costs no memory of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestId([u8; 20]);
+
+impl RequestId {
+    /// The id of this number.
+    pub fn new(number: u64) -> Self {
+        const DIGITS: [u8; 16] = *b"0123456789abcdef";
+        let mut id = *b"req_0000000000000000";
+        for (place, digit) in id.iter_mut().skip(4).zip((0..16).rev()) {
+            let nibble = usize::try_from((number >> (4 * digit)) & 15).unwrap_or(0);
+            *place = DIGITS.get(nibble).copied().unwrap_or(b'0');
+        }
+        Self(id)
+    }
+
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// As a header's value.
+    pub fn header(&self) -> HeaderValue {
+        HeaderValue::from_bytes(&self.0).unwrap_or(HeaderValue::from_static("req_"))
+    }
+}
+
 /// Facts about a request, kept in its extensions.
 #[derive(Debug, Clone)]
 pub struct RequestInfo {
     /// Its id, as it will stand in the answer's `X-Request-ID`.
-    pub id: HeaderValue,
+    pub id: RequestId,
     /// The client's address.
     pub ip: IpAddr,
     /// Whether the client spoke TLS.
@@ -30,7 +57,7 @@ pub struct RequestInfo {
 impl RequestInfo {
     /// The id as text.
     pub fn id(&self) -> &str {
-        self.id.to_str().unwrap_or_default()
+        self.id.as_str()
     }
 
     /// The other end, for audit events. The agent is cut to 256 characters.

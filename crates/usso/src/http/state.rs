@@ -1,10 +1,10 @@
 //! What every handler can reach.
 
 use crate::http::client_ip::TrustedProxies;
+use crate::http::request_info::RequestId;
 use crate::identity::Identity;
 use crate::tenant::Registry;
 use bytes::Bytes;
-use http::HeaderValue;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -59,16 +59,9 @@ impl Services {
     }
 
     /// A request id: unique in the installation, and cheap.
-    pub fn next_request_id(&self) -> HeaderValue {
+    pub fn next_request_id(&self) -> RequestId {
         let count = self.requests.fetch_add(1, Ordering::Relaxed);
-        let number = (u64::from(self.request_prefix) << 32) | (count & 0xffff_ffff);
-        let mut id = *b"req_0000000000000000";
-        for (place, digit) in id.iter_mut().skip(4).zip((0..16).rev()) {
-            // Digits, then letters: every byte is a visible character.
-            let nibble = u8::try_from((number >> (4 * digit)) & 15).unwrap_or(0);
-            *place = if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
-        }
-        HeaderValue::from_bytes(&id).unwrap_or(HeaderValue::from_static("req_"))
+        RequestId::new((u64::from(self.request_prefix) << 32) | (count & 0xffff_ffff))
     }
 
     /// From now on the instance wants no new work.

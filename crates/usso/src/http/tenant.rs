@@ -1,7 +1,7 @@
 //! The tenant of a request.
 
 use crate::http::request_info::SharedInfo;
-use crate::http::{ApiError, AppState};
+use crate::http::{ApiError, AppState, RequestInfo};
 use crate::tenant::issuer::Addressed;
 use crate::tenant::registry::Selected;
 use crate::tenant::{ClientInfo, SelectionError, TenantScope};
@@ -45,11 +45,19 @@ impl Tenant {
 /// # Errors
 /// See [`SelectionError`].
 pub async fn select(state: &AppState, info: &SharedInfo) -> Result<Tenant, SelectionError> {
+    let Selected { scope, addressed } = selected(state, info).await?;
+    Ok(Tenant { scope, addressed, info: info.clone() })
+}
+
+/// As [`select`], without the facts of the request.
+///
+/// # Errors
+/// See [`SelectionError`].
+pub async fn selected(state: &AppState, info: &RequestInfo) -> Result<Selected, SelectionError> {
     if info.is_ambiguous {
         return Err(SelectionError::Conflict);
     }
-    let Selected { scope, addressed } = state.registry.select(&info.selection).await?;
-    Ok(Tenant { scope, addressed, info: info.clone() })
+    state.registry.select(&info.selection).await
 }
 
 /// The facts the edge put into a request.

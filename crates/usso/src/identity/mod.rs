@@ -15,6 +15,7 @@ pub mod tokens;
 pub mod users;
 
 use crate::tenant::TenantScope;
+use crate::tenant::coherence::{Freshness, Stale};
 use kernel::cache::Cache;
 use kernel::{SessionId, StorageError, Stored, TenantId, UserId};
 use sessions::model::Session;
@@ -29,12 +30,23 @@ pub struct Identity {
     hasher: credentials::Hasher,
     users: Cache<(TenantId, UserId), Arc<Stored<User>>>,
     sessions: Cache<(TenantId, SessionId), Arc<Stored<Session>>>,
+    freshness: Freshness,
 }
 
 impl Identity {
     /// The layer with its hashing pool.
     pub fn new(hasher: credentials::Hasher) -> Self {
-        Self { hasher, users: Cache::new(CACHED), sessions: Cache::new(CACHED) }
+        Self {
+            hasher,
+            users: Cache::new(CACHED),
+            sessions: Cache::new(CACHED),
+            freshness: Freshness::default(),
+        }
+    }
+
+    /// How far the caches can be trusted.
+    pub fn freshness(&self) -> &Freshness {
+        &self.freshness
     }
 
     /// The hashing pool.
@@ -52,9 +64,24 @@ impl Identity {
         id: &UserId,
     ) -> Result<Option<Arc<Stored<User>>>, StorageError> {
         let key = (tenant.id().clone(), id.clone());
-        if let Some(user) = self.users.get(&key) {
+        if let Some(user) = self.users.get(&key)
+            && self.freshness.holds(tenant.now())
+        {
             return Ok(Some(user));
         }
+        self.user_from_store(tenant, id).await
+    }
+
+    /// A user as it is stored now.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn user_from_store(
+        &self,
+        tenant: &TenantScope,
+        id: &UserId,
+    ) -> Result<Option<Arc<Stored<User>>>, StorageError> {
+        let key = (tenant.id().clone(), id.clone());
         let stamp = self.users.stamp(&key);
         let Some(user) = tenant.records::<User>().get(id.as_str()).await?.map(Arc::new) else {
             return Ok(None);
@@ -73,7 +100,9 @@ impl Identity {
         id: &SessionId,
     ) -> Result<Option<Arc<Stored<Session>>>, StorageError> {
         let key = (tenant.id().clone(), id.clone());
-        if let Some(session) = self.sessions.get(&key) {
+        if let Some(session) = self.sessions.get(&key)
+            && self.freshness.holds(tenant.now())
+        {
             return Ok(Some(session).filter(|s| tenant.now() < s.expires_at));
         }
         self.session_from_store(tenant, id).await
@@ -112,15 +141,43 @@ impl Identity {
         self.sessions.stamp(&(tenant.id().clone(), id.clone()))
     }
 
-    /// Forgets a session that was revoked.
+    /// Forgets a session that was changed, here and on every instance.
     pub fn forget_session(&self, tenant: &TenantScope, id: &SessionId) {
-        self.sessions.invalidate(&(tenant.id().clone(), id.clone()));
+        self.drop_session(tenant.id(), id);
+        stale_session(tenant, id).announce(tenant);
     }
 
-    /// Forgets a user that was changed.
+    /// Forgets a user that was changed, here and on every instance.
     pub fn forget_user(&self, tenant: &TenantScope, id: &UserId) {
-        self.users.invalidate(&(tenant.id().clone(), id.clone()));
+        self.drop_user(tenant.id(), id);
+        stale_user(tenant, id).announce(tenant);
     }
+
+    /// Forgets a session here.
+    pub fn drop_session(&self, tenant: &TenantId, id: &SessionId) {
+        self.sessions.invalidate(&(tenant.clone(), id.clone()));
+    }
+
+    /// Forgets a user here.
+    pub fn drop_user(&self, tenant: &TenantId, id: &UserId) {
+        self.users.invalidate(&(tenant.clone(), id.clone()));
+    }
+
+    /// Forgets everything here.
+    pub fn forget_all(&self) {
+        self.sessions.clear();
+        self.users.clear();
+    }
+}
+
+/// What changing a session makes stale.
+pub(crate) fn stale_session(tenant: &TenantScope, id: &SessionId) -> Stale {
+    Stale::Session { tenant: tenant.id().clone(), id: id.clone() }
+}
+
+/// What changing a user makes stale.
+pub(crate) fn stale_user(tenant: &TenantScope, id: &UserId) -> Stale {
+    Stale::User { tenant: tenant.id().clone(), id: id.clone() }
 }
 
 impl std::fmt::Debug for Identity {

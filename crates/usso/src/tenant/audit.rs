@@ -55,7 +55,8 @@ impl Actor {
 /// An event as it is kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AuditEvent {
-    /// `event_` and the position of its effect: applying an effect twice writes one event.
+    /// `event_`, the position of its effect and a digest of it: applying an effect twice writes one event, and an
+    /// installation that was moved, whose positions begin anew, writes no event over another.
     pub id: String,
     /// What happened: `user.registered`, `session.revoked` …
     pub event: String,
@@ -98,8 +99,10 @@ impl Record for AuditEvent {
 impl AuditEvent {
     /// Reads the event out of its effect.
     pub fn from_effect(position: Position, payload: Value) -> Option<Self> {
+        let digest = protocol::sha256(payload.to_string().as_bytes());
+        let digest = protocol::b64url::encode(digest.get(..9)?);
         let Value::Object(mut fields) = payload else { return None };
-        fields.insert("id".to_owned(), Value::String(format!("event_{:020}", position.0)));
+        fields.insert("id".to_owned(), Value::String(format!("event_{:020}_{digest}", position.0)));
         serde_json::from_value(Value::Object(fields)).ok()
     }
 }

@@ -1,5 +1,7 @@
 //! Host names as tenants own them: lower case, without port, without trailing dot.
 
+use std::borrow::Cow;
+
 /// Why a text isn't a host name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a host name: letters, digits, `-` and `.` only, each label 1 to 63 characters")]
@@ -10,23 +12,24 @@ pub struct HostError;
 ///
 /// # Errors
 /// [`HostError`] when the text can't be a host name or address.
-pub fn normalise_host(authority: &str) -> Result<String, HostError> {
+pub fn normalise_host(authority: &str) -> Result<Cow<'_, str>, HostError> {
     let host = strip_port(authority.trim())?;
     let host = host.strip_suffix('.').unwrap_or(host);
     if host.starts_with('[') {
-        return if is_ipv6_literal(host) { Ok(host.to_ascii_lowercase()) } else { Err(HostError) };
+        return if is_ipv6_literal(host) { Ok(lowered(host)) } else { Err(HostError) };
     }
-    let label_is_fine = |label: &str| {
-        !label.is_empty()
-            && label.len() <= 63
-            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
+    let label_is_fine = |label: &[u8]| match label {
+        [] | [b'-', ..] | [.., b'-'] => false,
+        _ => label.len() <= 63 && label.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-'),
     };
-    if host.len() > 253 || !host.split('.').all(label_is_fine) {
+    if host.len() > 253 || !host.as_bytes().split(|b| *b == b'.').all(label_is_fine) {
         return Err(HostError);
     }
-    Ok(host.to_ascii_lowercase())
+    Ok(lowered(host))
+}
+
+fn lowered(host: &str) -> Cow<'_, str> {
+    if host.bytes().any(|b| b.is_ascii_uppercase()) { host.to_ascii_lowercase().into() } else { host.into() }
 }
 
 fn is_ipv6_literal(host: &str) -> bool {

@@ -3,6 +3,7 @@
 
 use crate::tenant::tenants::model::Tenant;
 use kernel::{TenantId, Timestamp};
+use std::sync::Arc;
 
 /// The origin this installation is reached at, split for making tenants' origins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +18,7 @@ impl BaseUrl {
     /// Reads a validated origin such as `http://localhost:8000`.
     pub fn parse(origin: &str) -> Option<Self> {
         let (scheme, authority) = origin.split_once("://")?;
-        let host = crate::tenant::domain::normalise_host(authority).ok()?;
+        let host = crate::tenant::domain::normalise_host(authority).ok()?.into_owned();
         let port = authority.get(host.len()..)?;
         Some(Self { scheme: scheme.to_owned(), host, port: port.to_owned() })
     }
@@ -51,7 +52,7 @@ impl BaseUrl {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Addressed {
     /// By a host of the tenant.
-    Host(String),
+    Host(Arc<str>),
     /// By the path prefix `/t/{tenant_id}`.
     Path,
     /// By `X-Tenant-ID` on a shared host.
@@ -95,7 +96,7 @@ impl IssuerSet {
         match addressed {
             Addressed::Path => self.by_path.clone(),
             Addressed::Host(host) => {
-                let own = self.by_domain.iter().find(|(h, _)| h == host).map(|(_, issuer)| issuer.clone());
+                let own = self.by_domain.iter().find(|(h, _)| **h == **host).map(|(_, issuer)| issuer.clone());
                 own.unwrap_or_else(|| self.base.origin())
             }
             Addressed::Header if self.is_default => self.base.origin(),

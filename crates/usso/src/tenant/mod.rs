@@ -4,6 +4,7 @@
 //! [`Profile`] (record, settings, keys, issuers) beside it. Scopes are opened by the [`Registry`] alone.
 
 pub mod audit;
+pub mod coherence;
 pub mod domain;
 pub mod issuer;
 pub mod keys;

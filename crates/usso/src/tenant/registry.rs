@@ -3,9 +3,10 @@
 //! It is one of the three owners of a `SystemScope`. Open tenants are cached; a change of a tenant's record
 //! invalidates its entry before the change is acknowledged.
 
+use crate::tenant::coherence::Stale;
 use crate::tenant::domain::normalise_host;
 use crate::tenant::issuer::{Addressed, BaseUrl, IssuerSet};
-use crate::tenant::keys::KeyRing;
+use crate::tenant::keys::{KeyRing, Succession};
 use crate::tenant::tenants::model::Tenant;
 use crate::tenant::{Profile, TenantScope};
 use kernel::cache::Cache;
@@ -90,19 +91,38 @@ pub struct Selected {
     pub addressed: Addressed,
 }
 
+/// A host somebody answers to.
+struct Host {
+    name: Arc<str>,
+    owner: TenantId,
+}
+
 /// Opens tenants.
 pub struct Registry {
     system: SystemScope,
     seal: SealingKey,
     base: BaseUrl,
+    succession: Succession,
     tenants: Cache<TenantId, Arc<TenantScope>>,
-    hosts: Cache<String, TenantId>,
+    hosts: Cache<Arc<str>, Arc<Host>>,
 }
 
 impl Registry {
     /// A registry of one installation.
     pub fn new(system: SystemScope, seal: SealingKey, base: BaseUrl) -> Self {
-        Self { system, seal, base, tenants: Cache::new(OPEN_TENANTS), hosts: Cache::new(OPEN_TENANTS) }
+        let (tenants, hosts) = (Cache::new(OPEN_TENANTS), Cache::new(OPEN_TENANTS));
+        Self { system, seal, base, succession: Succession::default(), tenants, hosts }
+    }
+
+    /// The same with other times between keys.
+    #[must_use]
+    pub fn with_succession(self, succession: Succession) -> Self {
+        Self { succession, ..self }
+    }
+
+    /// How keys follow one another.
+    pub fn succession(&self) -> &Succession {
+        &self.succession
     }
 
     /// The installation's origin.
@@ -125,13 +145,19 @@ impl Registry {
     /// # Errors
     /// When the database is away or the tenant's keys don't open.
     pub async fn open(&self, id: &TenantId) -> Result<Option<Arc<TenantScope>>, SelectionError> {
-        if let Some(open) = self.tenants.get(id)
+        let known = self.tenants.get(id);
+        if let Some(open) = &known
             && open.profile().valid_until.is_none_or(|until| self.system.now() < until)
         {
-            return Ok(Some(open));
+            return Ok(known);
         }
         let stamp = self.tenants.stamp(id);
-        let Some(stored) = self.system.records::<Tenant>().get(id.as_str()).await? else { return Ok(None) };
+        let stored = match (self.system.records::<Tenant>().get(id.as_str()).await, known) {
+            // Keys are published somewhat longer than they must be: better those than none while the database is away.
+            (Err(StorageError::Unavailable(_)), Some(known)) => return Ok(Some(known)),
+            (found, _) => found?,
+        };
+        let Some(stored) = stored else { return Ok(None) };
         let open = Arc::new(self.assemble(stored)?);
         self.tenants.insert(id.clone(), open.clone(), stamp);
         Ok(Some(open))
@@ -142,8 +168,38 @@ impl Registry {
     /// # Errors
     /// When the database is away or the tenant's keys don't open.
     pub async fn open_by_host(&self, host: &str) -> Result<Option<Arc<TenantScope>>, SelectionError> {
-        if let Some(id) = self.hosts.get(host) {
-            return self.open(&id).await;
+        Ok(self.owner_of(host).await?.map(|(scope, _)| scope))
+    }
+
+    async fn owner_of_authority(
+        &self,
+        authority: &str,
+    ) -> Result<Option<(Arc<TenantScope>, Arc<str>)>, SelectionError> {
+        // What is written as it is kept, as nearly all is, needn't be normalised to be found.
+        let (host, port) = authority.rsplit_once(':').unwrap_or((authority, ""));
+        if port.len() <= 5
+            && port.bytes().all(|b| b.is_ascii_digit())
+            && let Some(known) = self.hosts.get(host)
+        {
+            return self.open_known(&known).await;
+        }
+        match normalise_host(authority) {
+            Ok(host) => self.owner_of(&host).await,
+            Err(_) => Ok(None),
+        }
+    }
+
+    async fn open_known(
+        &self,
+        host: &Host,
+    ) -> Result<Option<(Arc<TenantScope>, Arc<str>)>, SelectionError> {
+        Ok(self.open(&host.owner).await?.map(|scope| (scope, host.name.clone())))
+    }
+
+    /// The tenant that answers to a host, and the host as it is kept.
+    async fn owner_of(&self, host: &str) -> Result<Option<(Arc<TenantScope>, Arc<str>)>, SelectionError> {
+        if let Some(known) = self.hosts.get(host) {
+            return self.open_known(&known).await;
         }
         let stamp = self.hosts.stamp(host);
         let id = if host == self.base.host() {
@@ -154,8 +210,9 @@ impl Registry {
                 _ => return Ok(None),
             }
         };
-        self.hosts.insert(host.to_owned(), id.clone(), stamp);
-        self.open(&id).await
+        let name: Arc<str> = host.into();
+        self.hosts.insert(name.clone(), Arc::new(Host { name: name.clone(), owner: id.clone() }), stamp);
+        Ok(self.open(&id).await?.map(|scope| (scope, name)))
     }
 
     /// Chooses the tenant a request is for (rulings D16, D19).
@@ -163,12 +220,8 @@ impl Registry {
     /// # Errors
     /// See [`SelectionError`].
     pub async fn select(&self, selection: &Selection) -> Result<Selected, SelectionError> {
-        let host = match &selection.host {
-            Some(authority) => normalise_host(authority).ok(),
-            None => None,
-        };
-        let by_host = match &host {
-            Some(host) => self.open_by_host(host).await?,
+        let by_host = match &selection.host {
+            Some(authority) => self.owner_of_authority(authority).await?,
             None => None,
         };
         let named = match (&selection.header, &selection.path) {
@@ -179,8 +232,8 @@ impl Registry {
         };
         let selected = match (named, by_host) {
             (None, None) => return Err(SelectionError::NotFound),
-            (None, Some(scope)) => Selected { scope, addressed: Addressed::Host(host.unwrap_or_default()) },
-            (Some((id, addressed)), by_host) => self.select_named(id, addressed, by_host, host).await?,
+            (None, Some((scope, host))) => Selected { scope, addressed: Addressed::Host(host) },
+            (Some((id, addressed)), by_host) => self.select_named(id, addressed, by_host).await?,
         };
         if selected.scope.profile().tenant.is_active { Ok(selected) } else { Err(SelectionError::Inactive) }
     }
@@ -189,15 +242,14 @@ impl Registry {
         &self,
         id: &str,
         addressed: Addressed,
-        by_host: Option<Arc<TenantScope>>,
-        host: Option<String>,
+        by_host: Option<(Arc<TenantScope>, Arc<str>)>,
     ) -> Result<Selected, SelectionError> {
         let id = TenantId::parse(id).map_err(|_| SelectionError::Malformed)?;
-        if let Some(owner) = by_host {
+        if let Some((owner, host)) = by_host {
             if *owner.id() == id {
                 let addressed = match addressed {
                     Addressed::Path => Addressed::Path,
-                    _ => Addressed::Host(host.unwrap_or_default()),
+                    _ => Addressed::Host(host),
                 };
                 return Ok(Selected { scope: owner, addressed });
             }
@@ -210,17 +262,30 @@ impl Registry {
         Ok(Selected { scope, addressed })
     }
 
-    /// Forgets a tenant whose record changed, and the hosts it had and has. To be called after the write and before
+    /// Forgets a tenant whose record changed, and the hosts it had and has, on every instance. To be called after the write and before
     /// it is acknowledged.
-    pub fn forget<'a>(&self, id: &TenantId, hosts: impl Iterator<Item = &'a str>) {
+    pub fn forget<'a>(&self, id: &TenantId, hosts: impl Iterator<Item = &'a str> + Clone) {
+        self.drop_tenant(id, hosts.clone());
+        let hosts = hosts.map(str::to_owned).collect();
+        Stale::Tenant { id: id.clone(), hosts }.announce(&self.system);
+    }
+
+    /// Forgets a tenant, and the hosts it had and has, on this instance.
+    pub fn drop_tenant<'a>(&self, id: &TenantId, hosts: impl Iterator<Item = &'a str>) {
         hosts.for_each(|host| self.hosts.invalidate(host));
         self.tenants.invalidate(id);
+    }
+
+    /// Forgets everything on this instance.
+    pub fn forget_all(&self) {
+        self.hosts.clear();
+        self.tenants.clear();
     }
 
     fn assemble(&self, tenant: Stored<Tenant>) -> Result<TenantScope, SelectionError> {
         let id = tenant.record.id.clone();
         let now = self.system.now();
-        let keys = KeyRing::open(&tenant.keys, &id, &self.seal, now)
+        let keys = KeyRing::open(&tenant.keys, &id, &self.seal, (&self.succession, now))
             .map_err(|e| SelectionError::Broken(id.clone(), e.to_string()))?;
         let broken = |e: protocol::seal::SealError| SelectionError::Broken(id.clone(), e.to_string());
         let profile = Profile {

@@ -306,7 +306,7 @@ fn origin(text: &str) -> Result<(), &'static str> {
         _ => return Err(WRONG),
     };
     let host = normalise_host(authority).map_err(|_| WRONG)?;
-    let port = match authority.strip_prefix(host.as_str()) {
+    let port = match authority.strip_prefix(&*host) {
         Some("") => return Ok(()),
         Some(rest) => rest.strip_prefix(':').ok_or(WRONG)?,
         None => return Err(WRONG),

@@ -56,6 +56,8 @@ fn rows(world: &World) -> BTreeMap<&'static str, Row> {
     BTreeMap::from([
         ("jwks", row(Needs::Nothing, Id::None)),
         ("health", row(Needs::Nothing, Id::None)),
+        ("health_live", row(Needs::Nothing, Id::None)),
+        ("health_ready", row(Needs::Nothing, Id::None)),
         ("auth_index", row(Needs::Nothing, Id::None)),
         (
             "login",

@@ -12,6 +12,8 @@ mod app;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod fleet;
+#[cfg(test)]
 mod fuzz_corpus;
 #[cfg(test)]
 mod house;
@@ -29,3 +31,5 @@ mod secrets;
 mod tenancy;
 #[cfg(test)]
 mod tenants;
+#[cfg(test)]
+mod tls;

@@ -6,6 +6,7 @@
 use kernel::{KindSpec, Record};
 use serde_json::Value;
 use std::path::PathBuf;
+use usso::app::lease::{Instance, Turn};
 use usso::app::master_key::Installation;
 use usso::app::startup;
 use usso::identity::sessions::model::Session;
@@ -51,6 +52,8 @@ fn check<R: Record>() -> KindSpec {
 #[test]
 fn every_record_once_written_is_readable() {
     let checked = [
+        check::<Instance>(),
+        check::<Turn>(),
         check::<Installation>(),
         check::<Tenant>(),
         check::<User>(),

@@ -1,6 +1,6 @@
 //! Opening, refreshing and ending sessions.
 
-use crate::identity::Identity;
+use crate::identity::{Identity, stale_session};
 use crate::identity::sessions::model::{Presented, Session};
 use crate::identity::tokens::{self, TokenPair};
 use crate::identity::users::model::User;
@@ -157,8 +157,17 @@ pub async fn live(
 ) -> Result<(Arc<Stored<Session>>, Arc<Stored<User>>), SessionError> {
     let id = session_id(claims)?;
     let session = identity.session(tenant, &id).await?.ok_or(TokenError::Revoked)?;
-    let user = live_user(identity, tenant, &session, claims).await?;
-    Ok((session, user))
+    match live_user(identity, tenant, &session, claims).await {
+        // Another instance may have refreshed it meanwhile, or signed the user in after a change this one has yet to
+        // hear of; an end is an end.
+        Err(SessionError::Token(TokenError::Revoked)) if session.revoked_at.is_none() => {
+            let session = identity.session_from_store(tenant, &id).await?.ok_or(TokenError::Revoked)?;
+            identity.user_from_store(tenant, &session.user_id).await?;
+            let user = live_user(identity, tenant, &session, claims).await?;
+            Ok((session, user))
+        }
+        judged => Ok((session, judged?)),
+    }
 }
 
 fn session_id(claims: &Claims) -> Result<SessionId, TokenError> {
@@ -287,7 +296,7 @@ pub async fn end(
             let effect = Event::new(event, actor.clone(), id.as_str(), client)
                 .with("user_id", old.user_id.as_str())
                 .effect(tenant);
-            Ok(Change::Put(old.revoked(tenant.now()), vec![effect]))
+            Ok(Change::Put(old.revoked(tenant.now()), vec![effect, stale_session(tenant, id).effect(tenant)]))
         })
         .await;
     identity.forget_session(tenant, id);
@@ -336,9 +345,21 @@ pub async fn update(
     identity: &Identity,
     tenant: &TenantScope,
     id: &SessionId,
-    change: impl FnMut(&Stored<Session>) -> Result<Change<Session>, SessionError>,
+    mut change: impl FnMut(&Stored<Session>) -> Result<Change<Session>, SessionError>,
 ) -> Result<Stored<Session>, SessionError> {
-    let updated = tenant.records::<Session>().update(id.as_str(), change).await;
+    let stale = stale_session(tenant, id).effect(tenant);
+    let updated = tenant
+        .records::<Session>()
+        .update::<SessionError>(id.as_str(), |old| {
+            Ok(match change(old)? {
+                Change::Keep => Change::Keep,
+                Change::Put(next, mut effects) => {
+                    effects.push(stale.clone());
+                    Change::Put(next, effects)
+                }
+            })
+        })
+        .await;
     identity.forget_session(tenant, id);
     updated?.ok_or(SessionError::NotFound)
 }

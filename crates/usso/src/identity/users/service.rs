@@ -1,6 +1,6 @@
 //! Creating users and setting their passwords.
 
-use crate::identity::Identity;
+use crate::identity::{Identity, stale_user};
 use crate::identity::credentials::{HashError, PasswordPolicy, PolicyViolation};
 use crate::identity::identifiers::{Identifier, IdentifierKind};
 use crate::identity::users::model::{ActivationStatus, User, UserIdentifier, identifier_key};
@@ -199,6 +199,7 @@ pub async fn activate(
     let hash = identity.hasher().hash(tenant.id().as_str(), password, tenant.token::<16>()).await?;
     let actor = Actor::User(id.as_str().to_owned());
     let event = Event::new("user.activated", actor, id.as_str(), client).effect(tenant);
+    let stale = stale_user(tenant, id).effect(tenant);
     let credential = credential_id(tenant);
     let updated = tenant
         .records::<User>()
@@ -209,7 +210,7 @@ pub async fn activate(
             let mut user = old.record.clone();
             user.activation_status = ActivationStatus::Active;
             user.set_password_hash(credential.clone(), hash.clone(), tenant.now());
-            Ok(Change::Put(user, vec![event.clone()]))
+            Ok(Change::Put(user, vec![event.clone(), stale.clone()]))
         })
         .await;
     identity.forget_user(tenant, id);
@@ -283,6 +284,7 @@ pub async fn reset_password(
 ) -> Result<(), UserError> {
     let hash = identity.hasher().hash(tenant.id().as_str(), password, tenant.token::<16>()).await?;
     let event = Event::new("user.password_reset", Actor::System, id.as_str(), client).effect(tenant);
+    let stale = stale_user(tenant, id).effect(tenant);
     let fresh_id = credential_id(tenant);
     let updated = tenant
         .records::<User>()
@@ -290,7 +292,7 @@ pub async fn reset_password(
             let mut user = old.record.clone();
             user.set_password_hash(fresh_id.clone(), hash.clone(), tenant.now());
             user.session_epoch += 1;
-            Ok(Change::Put(user, vec![event.clone()]))
+            Ok(Change::Put(user, vec![event.clone(), stale.clone()]))
         })
         .await?;
     identity.forget_user(tenant, id);
@@ -314,7 +316,8 @@ pub async fn rehash(
     next.set_password_hash(credential_id(tenant), hash, tenant.now());
     let actor = Actor::User(user.id.as_str().to_owned());
     let event = Event::new("user.password_rehashed", actor, user.id.as_str(), client).effect(tenant);
-    let written = tenant.records::<User>().replace(user, next, vec![event]).await;
+    let effects = vec![event, stale_user(tenant, &user.id).effect(tenant)];
+    let written = tenant.records::<User>().replace(user, next, effects).await;
     identity.forget_user(tenant, &user.id);
     match written {
         Ok(_) | Err(StorageError::Conflict) => Ok(()),

@@ -4,11 +4,22 @@ use kernel::{KeyId, Timestamp};
 use protocol::jose::{Algorithm, Jwk};
 use serde::{Deserialize, Serialize};
 
-/// Seconds between publishing a key and signing with it: the key set's `max-age` and a minute.
-pub const PUBLISH_LEAD: i64 = 360;
+/// How keys follow one another, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Succession {
+    /// How long verifiers may keep the key set: its `max-age`.
+    pub max_age: i64,
+    /// Between publishing a key and signing with it.
+    pub lead: i64,
+    /// How long a superseded key stays published after the last token it signed has expired.
+    pub grace: i64,
+}
 
-/// Seconds a superseded key stays published after the last token it signed has expired.
-pub const RETIRE_GRACE: i64 = 60;
+impl Default for Succession {
+    fn default() -> Self {
+        Self { max_age: 300, lead: 360, grace: 60 }
+    }
+}
 
 /// Most keys of one use that are published at a time. Every verifier fetches them all.
 pub const MAX_PUBLISHED: usize = 4;
@@ -69,19 +80,19 @@ impl KeySet {
     }
 
     /// From when a key published at `now` may sign: at once when it is the first of its use.
-    pub fn sign_from(&self, usage: KeyUse, now: Timestamp) -> Timestamp {
-        if self.keys.iter().any(|k| k.usage == usage) { now.plus_seconds(PUBLISH_LEAD) } else { now }
+    pub fn sign_from(&self, usage: KeyUse, times: &Succession, now: Timestamp) -> Timestamp {
+        if self.keys.iter().any(|k| k.usage == usage) { now.plus_seconds(times.lead) } else { now }
     }
 
     /// Whether a further key of this use may be published at `now`.
     ///
     /// # Errors
     /// [`NoRoom`].
-    pub fn has_room(&self, usage: KeyUse, now: Timestamp) -> Result<(), NoRoom> {
+    pub fn has_room(&self, usage: KeyUse, times: &Succession, now: Timestamp) -> Result<(), NoRoom> {
         let of_use = || self.keys.iter().filter(|k| k.usage == usage);
         if of_use().any(|k| k.sign_from > now) {
             Err(NoRoom::Waiting)
-        } else if of_use().filter(|k| self.is_published(k, now)).count() >= MAX_PUBLISHED {
+        } else if of_use().filter(|k| self.is_published(k, times, now)).count() >= MAX_PUBLISHED {
             Err(NoRoom::Full)
         } else {
             Ok(())
@@ -89,8 +100,8 @@ impl KeySet {
     }
 
     /// Publishes a key and drops those whose last token has expired.
-    pub fn publish(&mut self, key: TenantKey, now: Timestamp) {
-        let kept: Vec<bool> = self.keys.iter().map(|k| self.is_published(k, now)).collect();
+    pub fn publish(&mut self, key: TenantKey, times: &Succession, now: Timestamp) {
+        let kept: Vec<bool> = self.keys.iter().map(|k| self.is_published(k, times, now)).collect();
         let mut kept = kept.into_iter();
         self.keys.retain(|_| kept.next().unwrap_or(true));
         self.keys.push(key);
@@ -112,24 +123,24 @@ impl KeySet {
     }
 
     /// Whether verifiers should see the key at `now`.
-    pub fn is_published(&self, key: &TenantKey, now: Timestamp) -> bool {
-        self.unpublished_at(key).is_none_or(|end| now < end)
+    pub fn is_published(&self, key: &TenantKey, times: &Succession, now: Timestamp) -> bool {
+        self.unpublished_at(key, times).is_none_or(|end| now < end)
     }
 
     /// When the key leaves the published set; `None` while no successor is known.
-    pub fn unpublished_at(&self, key: &TenantKey) -> Option<Timestamp> {
+    pub fn unpublished_at(&self, key: &TenantKey, times: &Succession) -> Option<Timestamp> {
         let successor = self
             .keys
             .iter()
             .filter(|k| k.usage == key.usage && k.sign_from > key.sign_from)
             .map(|k| k.sign_from)
             .min()?;
-        Some(successor.plus_seconds(self.longest_lifetime + RETIRE_GRACE))
+        Some(successor.plus_seconds(self.longest_lifetime + times.grace))
     }
 
     /// When the published set changes next by the passing of time alone.
-    pub fn next_change(&self, now: Timestamp) -> Option<Timestamp> {
-        self.keys.iter().filter_map(|k| self.unpublished_at(k)).filter(|end| *end > now).min()
+    pub fn next_change(&self, times: &Succession, now: Timestamp) -> Option<Timestamp> {
+        self.keys.iter().filter_map(|k| self.unpublished_at(k, times)).filter(|end| *end > now).min()
     }
 }
 
@@ -140,6 +151,7 @@ mod tests {
     use protocol::jose::SigningKey;
 
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+    const TIMES: Succession = Succession { max_age: 300, lead: 360, grace: 60 };
 
     fn key(set: &KeySet, seed: u64, usage: KeyUse, now: Timestamp) -> TenantKey {
         let id = KeyId::generate(now, &TestRandom::new(seed));
@@ -151,7 +163,7 @@ mod tests {
             public,
             sealed: "sealed".into(),
             published_at: now,
-            sign_from: set.sign_from(usage, now),
+            sign_from: set.sign_from(usage, &TIMES, now),
         }
     }
 
@@ -160,11 +172,11 @@ mod tests {
         set.allow_lifetime(3600);
         let first = key(&set, 1, KeyUse::Access, NOW);
         let first_id = first.id.clone();
-        set.publish(first, NOW);
+        set.publish(first, &TIMES, NOW);
         let rotated = NOW.plus_seconds(1000);
         let second = key(&set, 2, KeyUse::Access, rotated);
         let second_id = second.id.clone();
-        set.publish(second, rotated);
+        set.publish(second, &TIMES, rotated);
         (set, first_id, second_id, rotated)
     }
 
@@ -173,7 +185,7 @@ mod tests {
         let mut set = KeySet::default();
         let access = key(&set, 1, KeyUse::Access, NOW);
         assert_eq!(access.sign_from, NOW);
-        set.publish(access, NOW);
+        set.publish(access, &TIMES, NOW);
         assert_eq!(key(&set, 2, KeyUse::IdToken, NOW).sign_from, NOW);
         assert_eq!(key(&set, 3, KeyUse::Access, NOW).sign_from, NOW.plus_seconds(360));
     }
@@ -189,25 +201,25 @@ mod tests {
     #[test]
     fn a_superseded_key_stays_published_until_its_last_token_expired() {
         let (set, _, second, rotated) = with_two_keys();
-        let published = |at: Timestamp| set.keys().iter().filter(|k| set.is_published(k, at)).count();
-        let end = rotated.plus_seconds(PUBLISH_LEAD + 3600 + RETIRE_GRACE);
+        let published = |at: Timestamp| set.keys().iter().filter(|k| set.is_published(k, &TIMES, at)).count();
+        let end = rotated.plus_seconds(TIMES.lead + 3600 + TIMES.grace);
         assert_eq!(published(rotated), 2);
         assert_eq!(published(end.plus_seconds(-1)), 2);
         assert_eq!(published(end), 1);
-        assert_eq!(set.next_change(rotated), Some(end));
-        assert!(set.keys().iter().any(|k| k.id == second && set.is_published(k, end)));
+        assert_eq!(set.next_change(&TIMES, rotated), Some(end));
+        assert!(set.keys().iter().any(|k| k.id == second && set.is_published(k, &TIMES, end)));
     }
 
     #[test]
     fn no_key_follows_one_that_does_not_sign_yet() {
         let (set, _, _, rotated) = with_two_keys();
-        assert_eq!(set.has_room(KeyUse::Access, rotated), Err(NoRoom::Waiting));
+        assert_eq!(set.has_room(KeyUse::Access, &TIMES, rotated), Err(NoRoom::Waiting));
         assert_eq!(
-            set.has_room(KeyUse::Access, rotated.plus_seconds(PUBLISH_LEAD - 1)),
+            set.has_room(KeyUse::Access, &TIMES, rotated.plus_seconds(TIMES.lead - 1)),
             Err(NoRoom::Waiting)
         );
-        assert_eq!(set.has_room(KeyUse::Access, rotated.plus_seconds(PUBLISH_LEAD)), Ok(()));
-        assert_eq!(set.has_room(KeyUse::IdToken, rotated), Ok(()), "each use for itself");
+        assert_eq!(set.has_room(KeyUse::Access, &TIMES, rotated.plus_seconds(TIMES.lead)), Ok(()));
+        assert_eq!(set.has_room(KeyUse::IdToken, &TIMES, rotated), Ok(()), "each use for itself");
     }
 
     #[test]
@@ -216,21 +228,21 @@ mod tests {
         set.allow_lifetime(1_000_000);
         let mut now = rotated;
         for seed in 3..=4 {
-            now = now.plus_seconds(PUBLISH_LEAD);
-            assert_eq!(set.has_room(KeyUse::Access, now), Ok(()));
+            now = now.plus_seconds(TIMES.lead);
+            assert_eq!(set.has_room(KeyUse::Access, &TIMES, now), Ok(()));
             let next = key(&set, seed, KeyUse::Access, now);
-            set.publish(next, now);
+            set.publish(next, &TIMES, now);
         }
-        assert_eq!(set.has_room(KeyUse::Access, now.plus_seconds(PUBLISH_LEAD)), Err(NoRoom::Full));
-        let end = set.next_change(now).unwrap();
-        assert_eq!(set.has_room(KeyUse::Access, end), Ok(()));
+        assert_eq!(set.has_room(KeyUse::Access, &TIMES, now.plus_seconds(TIMES.lead)), Err(NoRoom::Full));
+        let end = set.next_change(&TIMES, now).unwrap();
+        assert_eq!(set.has_room(KeyUse::Access, &TIMES, end), Ok(()));
     }
 
     #[test]
     fn a_shorter_lifetime_does_not_unpublish_a_key_early() {
         let (mut set, ..) = with_two_keys();
-        let before = set.next_change(NOW);
+        let before = set.next_change(&TIMES, NOW);
         set.allow_lifetime(60);
-        assert_eq!(set.next_change(NOW), before);
+        assert_eq!(set.next_change(&TIMES, NOW), before);
     }
 }

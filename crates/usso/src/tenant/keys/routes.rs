@@ -2,7 +2,7 @@
 
 use crate::http::error::ErrorView;
 use crate::http::list::parse;
-use crate::http::tenant::{info, select};
+use crate::http::tenant::{info, selected};
 use crate::http::{ApiError, AppState};
 use crate::tenant::domain::normalise_host;
 use crate::tenant::{SelectionError, TenantScope};
@@ -38,9 +38,9 @@ pub struct JwksParams {
 pub async fn jwks(State(state): State<AppState>, request: Request) -> Result<Response, ApiError> {
     // Read by reference: this is the busiest route of all.
     let (parts, _) = request.into_parts();
-    let params: JwksParams = parse(parts.uri.query().unwrap_or_default())?;
+    let params = parts.uri.query().map(parse::<JwksParams>).transpose()?.unwrap_or_default();
     let tenant = match (&params.domain, &params.tenant_id) {
-        (None, None) => select(&state, &info(&parts)?).await?.scope,
+        (None, None) => selected(&state, &*info(&parts)?).await?.scope,
         _ => asked_for(&state, &params).await?,
     };
     let published = tenant.profile().keys.published();
@@ -55,6 +55,9 @@ pub async fn jwks(State(state): State<AppState>, request: Request) -> Result<Res
         *response.status_mut() = StatusCode::NOT_MODIFIED;
     }
     *response.headers_mut() = published.headers.clone();
+    if is_known {
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+    }
     Ok(response)
 }
 

@@ -1,7 +1,7 @@
 //! Making keys.
 
 use crate::tenant::keys::keyring::sealing_context;
-use crate::tenant::keys::{KeySet, KeyUse, TenantKey};
+use crate::tenant::keys::{KeySet, KeyUse, Succession, TenantKey};
 use kernel::{KeyId, Scope, TenantId};
 use protocol::jose::{Algorithm, JoseError, SigningKey};
 use protocol::seal::SealingKey;
@@ -19,7 +19,7 @@ pub async fn generate(
     scope: &Scope,
     tenant: &TenantId,
     (algorithm, usage): (Algorithm, KeyUse),
-    set: &KeySet,
+    (set, times): (&KeySet, &Succession),
     seal: &SealingKey,
 ) -> Result<TenantKey, JoseError> {
     let key = make(algorithm).await?;
@@ -30,7 +30,7 @@ pub async fn generate(
         .map_err(|_| JoseError::Crypto)?;
     let public = key.public_jwk(id.as_str())?;
     Ok(TenantKey {
-        sign_from: set.sign_from(usage, now),
+        sign_from: set.sign_from(usage, times, now),
         id,
         algorithm,
         usage,

@@ -1,6 +1,7 @@
 //! Creating and changing tenants.
 
 use crate::tenant::audit::Event;
+use crate::tenant::coherence::Stale;
 use crate::tenant::domain::normalise_host;
 use crate::tenant::keys::model::NoRoom;
 use crate::tenant::keys::{self, KeySet, KeyUse};
@@ -201,8 +202,9 @@ pub async fn create_with_id(
     check_parts(&tenant, registry)?;
     // The dear part comes last.
     let usage = (algorithm, KeyUse::Access);
-    let first = keys::service::generate(system, &id, usage, &tenant.keys, registry.seal()).await?;
-    tenant.keys.publish(first, system.now());
+    let (keys, times) = (&tenant.keys, registry.succession());
+    let first = keys::service::generate(system, &id, usage, (keys, times), registry.seal()).await?;
+    tenant.keys.publish(first, times, system.now());
     let hosts: Vec<String> = tenant.domains.iter().map(|d| d.host.clone()).collect();
     let event =
         Event::new("tenant.created", authority.actor.clone(), id.as_str(), authority.client).effect(system);
@@ -247,7 +249,8 @@ pub async fn update(
             }
             let next = prepared.apply(registry, old)?;
             hosts = old.domains.iter().chain(&next.domains).map(|d| d.host.clone()).collect();
-            Ok(Change::Put(next, vec![prepared.event.clone()]))
+            let stale = Stale::Tenant { id: id.clone(), hosts: hosts.clone() };
+            Ok(Change::Put(next, vec![prepared.event.clone(), stale.effect(system)]))
         })
         .await
         .map_err(|e| match e {
@@ -283,9 +286,10 @@ async fn prepare(
     }
     let key = match parse_algorithm(request.algorithm.as_deref())? {
         Some(wanted) if current.keys.newest(KeyUse::Access).is_none_or(|k| k.algorithm != wanted) => {
-            current.keys.has_room(KeyUse::Access, system.now()).map_err(no_room)?;
+            let (keys, times) = (&current.keys, registry.succession());
+            keys.has_room(KeyUse::Access, times, system.now()).map_err(no_room)?;
             let usage = (wanted, KeyUse::Access);
-            Some((wanted, keys::service::generate(system, id, usage, &current.keys, registry.seal()).await?))
+            Some((wanted, keys::service::generate(system, id, usage, (keys, times), registry.seal()).await?))
         }
         _ => None,
     };
@@ -330,11 +334,12 @@ impl Prepared {
         }
         if let Some((algorithm, key)) = &self.key {
             // Another change may have published one while this one was being made.
-            next.keys.has_room(KeyUse::Access, now).map_err(no_room)?;
+            let times = registry.succession();
+            next.keys.has_room(KeyUse::Access, times, now).map_err(no_room)?;
             next.algorithm = *algorithm;
             let mut key = key.clone();
-            key.sign_from = next.keys.sign_from(KeyUse::Access, key.published_at);
-            next.keys.publish(key, now);
+            key.sign_from = next.keys.sign_from(KeyUse::Access, times, key.published_at);
+            next.keys.publish(key, times, now);
         }
         for (target, patch) in [
             (&mut next.branding, &self.request.branding),
@@ -436,7 +441,7 @@ fn check_domains(
     }
     let mut domains: Vec<Domain> = Vec::new();
     for host in hosts {
-        let host = normalise_host(host).map_err(|e| invalid("domains", format!("{host:?} is {e}")))?;
+        let host = normalise_host(host).map_err(|e| invalid("domains", format!("{host:?} is {e}")))?.into_owned();
         if host == registry.base().host() && *id != TenantId::default_tenant() {
             return Err(TenantError::Taken(format!("The domain {host} belongs to another tenant")));
         }

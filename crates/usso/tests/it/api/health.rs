@@ -40,3 +40,26 @@ async fn everybody_the_harness_knows_can_talk() {
     assert_eq!(tenant.admin().get("/me").await.expect(200)["tenant_id"], "org_company_a");
     assert_eq!(tenant.user("alice").await.get("/me").await.expect(200)["tenant_id"], "org_company_a");
 }
+
+#[tokio::test]
+async fn an_instance_that_stops_lives_on_but_is_not_ready() {
+    let app = TestApp::new().await;
+    let (live, ready) = ("ROOT/health/live", "ROOT/health/ready");
+    for path in [live, ready, "/health/live", "/health/ready"] {
+        assert_eq!(app.on_host("nobody.example").get(path).await.expect(200)["status"], "ok");
+    }
+    app.state.drain();
+    app.anonymous().get(live).await.is(200);
+    assert_eq!(app.anonymous().get(ready).await.expect(503).str("status"), "stopping");
+}
+
+#[tokio::test]
+async fn an_instance_without_its_database_lives_on_but_is_not_ready() {
+    let app = TestApp::new().await;
+    app.user("alice").await;
+    app.state.registry.system().ports().storage.close().await;
+    app.anonymous().get("ROOT/health/live").await.is(200);
+    assert_eq!(app.anonymous().get("ROOT/health/ready").await.expect(503).str("status"), "unavailable");
+    let health = app.anonymous().get("ROOT/health").await.expect(503);
+    assert_eq!((health.str("status"), health.str("database")), ("unhealthy", "unavailable"));
+}

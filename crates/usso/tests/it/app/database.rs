@@ -1,8 +1,9 @@
 //! The storage a server under test runs on.
 
+use backends::redis::{Options as RedisOptions, RedisEphemeral};
 use backends::sql::sqlite::{Options, SqliteStorage};
-use kernel::Storage;
-use kernel::memory::{DocumentStorage, MemoryStorage};
+use kernel::memory::{DocumentStorage, MemoryEphemeral, MemoryStorage};
+use kernel::{Ephemeral, Storage};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,6 +17,8 @@ pub enum StorageKind {
     Document,
     /// The embedded database, in a directory of its own.
     Sqlite,
+    /// A database of its own in a PostgreSQL server, and a namespace of its own in a Redis server.
+    Postgres,
 }
 
 impl StorageKind {
@@ -26,31 +29,56 @@ impl StorageKind {
             Err(_) | Ok("" | "memory") => Self::Memory,
             Ok("document") => Self::Document,
             Ok("sqlite") => Self::Sqlite,
-            Ok(other) => panic!("USSO_TEST_STORAGE is {other}, but must be memory, document or sqlite"),
+            Ok("postgres") => Self::Postgres,
+            Ok(other) => {
+                panic!("USSO_TEST_STORAGE is {other}, but must be memory, document, sqlite or postgres")
+            }
         }
     }
 }
 
-/// An open storage; a directory it made goes with it.
+/// An open storage and what goes with it; a directory it made goes when it does.
 pub struct Database {
     storage: Arc<dyn Storage>,
+    ephemeral: Arc<dyn Ephemeral>,
     directory: Option<PathBuf>,
 }
 
 impl Database {
     /// Opens an empty storage.
-    pub fn open(kind: StorageKind) -> Self {
+    pub async fn open(kind: StorageKind) -> Self {
+        let alone = |storage: Arc<dyn Storage>, directory| {
+            let ephemeral = Arc::new(MemoryEphemeral::new());
+            Self { storage, ephemeral, directory }
+        };
         match kind {
-            StorageKind::Memory => Self { storage: Arc::new(MemoryStorage::new()), directory: None },
-            StorageKind::Document => Self { storage: Arc::new(DocumentStorage::new()), directory: None },
+            StorageKind::Memory => alone(Arc::new(MemoryStorage::new()), None),
+            StorageKind::Document => alone(Arc::new(DocumentStorage::new()), None),
             StorageKind::Sqlite => {
                 let directory = new_directory();
                 let options = Options { point_readers: 1, list_readers: 1, ..Options::default() };
                 let storage =
                     SqliteStorage::open(&directory.join("usso.db"), options).expect("the database opens");
-                Self { storage: Arc::new(storage), directory: Some(directory) }
+                alone(Arc::new(storage), Some(directory))
             }
+            StorageKind::Postgres => Self::on_servers().await,
         }
+    }
+
+    async fn on_servers() -> Self {
+        let postgres = testbed::postgres::shared().expect("a PostgreSQL server");
+        let url = postgres.fresh_database().expect("an empty database");
+        let storage = MemoryStorage::new();
+        let redis = testbed::redis::shared().expect("a Redis server");
+        let namespace = url.rsplit('/').next().unwrap_or_default().to_owned();
+        let options = RedisOptions { namespace, ..RedisOptions::default() };
+        let ephemeral = RedisEphemeral::open(&redis.url(), options).await.expect("a usable URL");
+        Self { storage: Arc::new(storage), ephemeral: Arc::new(ephemeral), directory: None }
+    }
+
+    /// The short-lived state.
+    pub fn ephemeral(&self) -> Arc<dyn Ephemeral> {
+        self.ephemeral.clone()
     }
 
     /// The storage.

@@ -25,11 +25,11 @@ pub use people::{Anonymous, TenantHandle, User};
 pub use requests::{Body, Requests};
 
 use kernel::memory::MemoryEphemeral;
-use kernel::{Ports, SystemRandom, TestClock};
+use kernel::{Ephemeral, Ports, SystemRandom, TestClock};
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
-use usso::app::{jobs, router, startup};
+use usso::app::{coherence, jobs, router, startup};
 use usso::config::{Config, MasterKey, Network};
 use usso::http::AppState;
 use usso::http::edge::Edge;
@@ -61,6 +61,7 @@ pub struct Parts {
     pub state: AppState,
     /// Stands still until it is advanced.
     pub clock: Arc<TestClock>,
+    reader: Option<coherence::Reader>,
     config: Config,
     ports: Ports,
     database: Arc<Database>,
@@ -87,11 +88,11 @@ impl TestApp {
 
     /// A server on a certain storage.
     pub async fn on(kind: StorageKind, change: impl FnOnce(&mut Config)) -> Self {
-        let database = Arc::new(Database::open(kind));
+        let database = Arc::new(Database::open(kind).await);
         let clock = Arc::new(TestClock::default());
         let ports = Ports {
             storage: database.storage(),
-            ephemeral: Arc::new(MemoryEphemeral::new()),
+            ephemeral: database.ephemeral(),
             clock: clock.clone(),
             random: Arc::new(SystemRandom),
         };
@@ -112,11 +113,39 @@ impl TestApp {
         Self::start(config, ports, self.clock.clone(), self.database.clone()).await
     }
 
+    /// Another instance beside this one on the same database, which hears its messages and reads the feed.
+    pub async fn joined(&self) -> Self {
+        self.join(self.ports.ephemeral.clone()).await
+    }
+
+    /// Another instance beside this one that hears no messages, as if those were cut.
+    pub async fn joined_unheard(&self) -> Self {
+        self.join(Arc::new(MemoryEphemeral::new())).await
+    }
+
+    async fn join(&self, ephemeral: Arc<dyn Ephemeral>) -> Self {
+        let ports = Ports { ephemeral, ..self.ports.clone() };
+        let mut parts =
+            Self::parts(self.config.clone(), ports, self.clock.clone(), self.database.clone()).await;
+        parts.reader = Some(coherence::join(&parts.state).await.expect("it joins"));
+        Self(Arc::new(parts))
+    }
+
+    /// Reads the feed of invalidations, as a joined instance does every second.
+    pub async fn read_feed(&self) {
+        let reader = self.reader.as_ref().expect("only a joined instance reads the feed");
+        reader.read(&self.state).await.expect("the database is there");
+    }
+
     async fn start(config: Config, ports: Ports, clock: Arc<TestClock>, database: Arc<Database>) -> Self {
+        Self(Arc::new(Self::parts(config, ports, clock, database).await))
+    }
+
+    async fn parts(config: Config, ports: Ports, clock: Arc<TestClock>, database: Arc<Database>) -> Parts {
         let instance = startup::assemble(&config, 8000, ports.clone()).await.expect("the server starts");
         let state = instance.state;
         let edge = Edge::new(router::router(state.clone()), state.clone());
-        Self(Arc::new(Parts { edge, state, clock, config, ports, database }))
+        Parts { edge, state, clock, reader: None, config, ports, database }
     }
 
     /// Somebody without any credential.

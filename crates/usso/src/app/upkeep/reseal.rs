@@ -1,0 +1,120 @@
+//! Sealing again what was sealed under another master key.
+//!
+//! What is sealed where: the private halves of tenants' keys, the secrets inside tenants' settings, and the answers that
+//! are kept for `Idempotency-Key`. A value says under which key it was sealed, so doing this twice does it once.
+
+use crate::tenant::keys::keyring::sealing_context;
+use crate::tenant::one_time::OneTime;
+use crate::tenant::tenants::model::Tenant;
+use kernel::TenantId;
+use protocol::seal::{SealError, SealingKey, sealed_key_id};
+use serde_json::{Map, Value};
+
+/// Why a value can't be sealed again.
+#[derive(Debug, thiserror::Error)]
+pub enum ResealError {
+    /// It doesn't open.
+    #[error("{place}: {error}")]
+    Closed {
+        /// Where it stands.
+        place: String,
+        /// Why.
+        error: SealError,
+    },
+    /// A record can't be taken apart or put together again: a defect.
+    #[error("{0}")]
+    Shape(#[from] serde_json::Error),
+    /// Keys can't be derived.
+    #[error(transparent)]
+    Derive(#[from] SealError),
+}
+
+/// The key before and the key after.
+#[derive(Debug)]
+pub struct Keys {
+    /// What opens.
+    pub from: SealingKey,
+    /// What seals.
+    pub to: SealingKey,
+}
+
+impl Keys {
+    /// The keys of one tenant's secrets.
+    fn of_tenant(&self, tenant: &TenantId) -> Result<Self, SealError> {
+        let derive = |key: &SealingKey| key.derive("tenant-secrets", tenant.as_str());
+        Ok(Self { from: derive(&self.from)?, to: derive(&self.to)? })
+    }
+
+    /// Seals a text again; answers whether it had to. What is sealed under the new key must open.
+    fn text(&self, aad: &[u8], text: &mut String) -> Result<bool, SealError> {
+        if sealed_key_id(text) == Some(self.to.key_id()) {
+            return self.to.open(aad, text).map(|_| false);
+        }
+        let plain = self.from.open(aad, text)?;
+        *text = self.to.seal(aad, &plain)?;
+        Ok(true)
+    }
+
+    /// A tenant with everything sealed under the new key; `None` when it is so already.
+    ///
+    /// # Errors
+    /// [`ResealError::Closed`] when something doesn't open under either key.
+    pub fn tenant(&self, tenant: &Tenant) -> Result<Option<Tenant>, ResealError> {
+        let mut body = serde_json::to_value(tenant)?;
+        let mut changed = false;
+        let keys = body.pointer_mut("/keys/keys").and_then(Value::as_array_mut);
+        for key in keys.into_iter().flatten() {
+            let kid = key.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+            let aad = sealing_context(&tenant.id, &kid);
+            if let Some(Value::String(sealed)) = key.get_mut("sealed") {
+                changed |= self
+                    .text(aad.as_bytes(), sealed)
+                    .map_err(|error| ResealError::Closed { place: format!("key {kid} of {}", tenant.id), error })?;
+            }
+        }
+        let secrets = self.of_tenant(&tenant.id)?;
+        changed |= secrets.settings(&mut body).map_err(|error| ResealError::Closed {
+            place: format!("a secret in the settings of {}", tenant.id),
+            error,
+        })?;
+        Ok(changed.then(|| serde_json::from_value(body)).transpose()?)
+    }
+
+    /// Every `{"$sealed": …}` inside.
+    fn settings(&self, value: &mut Value) -> Result<bool, SealError> {
+        match value {
+            Value::Object(fields) => match sealed_text(fields) {
+                Some(text) => self.text(b"provider-secret", text),
+                None => fields.values_mut().try_fold(false, |done, inner| Ok(self.settings(inner)? | done)),
+            },
+            Value::Array(items) => {
+                items.iter_mut().try_fold(false, |done, inner| Ok(self.settings(inner)? | done))
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// A one-time record with its kept answer sealed under the new key; `None` when it is so already or has none.
+    ///
+    /// # Errors
+    /// [`ResealError::Closed`] when it doesn't open under either key.
+    pub fn one_time(&self, tenant: &TenantId, record: &OneTime) -> Result<Option<OneTime>, ResealError> {
+        let mut next = record.clone();
+        let Some(Value::String(sealed)) = next.data.get_mut("answer") else { return Ok(None) };
+        if sealed_key_id(sealed).is_none() {
+            return Ok(None);
+        }
+        let changed = self
+            .of_tenant(tenant)?
+            .text(record.id.as_bytes(), sealed)
+            .map_err(|error| ResealError::Closed { place: format!("an answer kept for {tenant}"), error })?;
+        Ok(changed.then_some(next))
+    }
+}
+
+fn sealed_text(fields: &mut Map<String, Value>) -> Option<&mut String> {
+    match fields.get_mut("$sealed") {
+        Some(Value::String(text)) => Some(text),
+        _ => None,
+    }
+}
