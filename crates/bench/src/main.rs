@@ -10,8 +10,10 @@ mod bare;
 mod client;
 mod crash;
 mod fleet;
+mod growth;
 mod histogram;
 mod load;
+mod outage;
 mod process;
 mod scenario;
 mod table;
@@ -101,6 +103,39 @@ enum Command {
         #[arg(long)]
         out: Option<PathBuf>,
     },
+    /// Takes PostgreSQL and Redis away from two instances under load and checks what still answers.
+    Outage {
+        /// The release binary.
+        #[arg(long, default_value = "target/release/usso")]
+        usso: PathBuf,
+        /// How often to go through all outages.
+        #[arg(long, default_value_t = 2)]
+        rounds: u32,
+        /// Seconds each of them lasts.
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+        /// A document whose table is replaced.
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
+    /// Fills one tenant with users and one installation with tenants, and measures what that does to every call.
+    Growth {
+        /// The release binary.
+        #[arg(long, default_value = "target/release/usso")]
+        usso: PathBuf,
+        /// Users of the large tenant; 0 leaves this part out.
+        #[arg(long, default_value_t = 1_000_000)]
+        users: u64,
+        /// Tenants of the large installation; 0 leaves this part out.
+        #[arg(long, default_value_t = 10_000)]
+        tenants: u64,
+        /// The database.
+        #[arg(long, value_enum, default_value_t = growth::Store::Sqlite)]
+        store: growth::Store,
+        /// A document whose table is replaced.
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
     /// Kills the server under load and checks every acknowledged write.
     Crash {
         /// The release binary.
@@ -143,6 +178,15 @@ fn main() -> ExitCode {
         Command::Rotation { usso, rotations, out } => binary(&usso).and_then(|binary| {
             let rows = fleet::rotation(&fleet::Options { binary, rounds: rotations }, say)?;
             conclude("rotation", &rows, out.as_deref())
+        }),
+        Command::Outage { usso, rounds, seconds, out } => binary(&usso).and_then(|binary| {
+            let time = Duration::from_secs(seconds);
+            let rows = outage::run(&outage::Options { binary, rounds, time }, say)?;
+            conclude("outage", &rows, out.as_deref())
+        }),
+        Command::Growth { usso, users, tenants, store, out } => binary(&usso).and_then(|binary| {
+            let rows = growth::growth(&growth::Options { binary, users, tenants, store }, say)?;
+            conclude(&format!("growth-{store:?}").to_lowercase(), &rows, out.as_deref())
         }),
         Command::Crash { usso, kills, seed, out } => {
             binary(&usso).and_then(|binary| crash(&crash::Options { binary, kills, seed }, out.as_deref()))

@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 /// The password the servers are started with.
 pub const SYSTEM_PASSWORD: &str = "Bench-Lighthouse-Orchard-42!";
 
+/// 32 bytes in base64: the master key of servers that share a database.
+pub const MASTER_KEY: &str = "dXNzby1iZW5jaC1tYXN0ZXIta2V5LTMyLWJ5dGVzISE=";
+
 /// The same whatever port is free, so that a restarted server is the same issuer.
 const BASE_URL: &str = "http://localhost:8000";
 

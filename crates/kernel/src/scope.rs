@@ -141,6 +141,14 @@ impl SystemScope {
         &self.0.ports
     }
 
+    /// Deletes up to `limit` records of a tenant, see [`Storage::drop_partition`].
+    ///
+    /// # Errors
+    /// When the storage can't be reached.
+    pub async fn drop_tenant(&self, id: &TenantId, limit: u32) -> Result<u32, StorageError> {
+        self.0.storage().drop_partition(&Partition::of_tenant(id), limit).await
+    }
+
     /// Effects to carry out now, see [`Storage::effects_due`].
     ///
     /// # Errors

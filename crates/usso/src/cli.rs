@@ -1,5 +1,7 @@
 //! The command line. `usso` alone means `usso serve`.
 
+mod upkeep;
+
 use crate::app::startup::{self, Instance, StartError};
 use crate::app::{bootstrap, logging, probe, router};
 use crate::config::{self, Config, Flags};
@@ -41,6 +43,8 @@ enum Command {
     /// Work with the system administrator while the server is stopped
     #[command(subcommand)]
     Admin(AdminCommand),
+    #[command(flatten)]
+    Upkeep(upkeep::Command),
 }
 
 #[derive(Debug, Subcommand)]
@@ -109,6 +113,7 @@ pub fn run(cli: Cli) -> Result<(), StartError> {
         Command::Config(ConfigCommand::Print) => say(&Config::load(cli.flags)?.print()),
         Command::Health => runtime()?.block_on(probe::ready(&Config::load(cli.flags)?)),
         Command::Serve => serve(&Config::load(cli.flags)?),
+        Command::Upkeep(command) => upkeep::run(command, cli.flags),
         Command::Tenants(TenantsCommand::Create(args)) => {
             let config = Config::load(cli.flags)?;
             offline(&config, async |instance| create_tenant(instance, args).await)

@@ -162,11 +162,11 @@ pub(super) async fn within<T>(
     timeout(limit, step).await.map_err(|_| LATE.to_owned())?.map_err(|error| describe(&error))
 }
 
-/// The kind of error only: a server quotes what it was sent, the password too.
+/// Of an answer only its code: a server quotes what it was sent, the password too.
 fn describe(error: &RedisError) -> String {
     match error.code() {
         Some(code) => format!("Redis answered {code}"),
-        None if error.is_connection_refusal() => "connection refused".into(),
+        None if error.is_io_error() => error.to_string(),
         None => error.category().to_owned(),
     }
 }

@@ -2,9 +2,10 @@
 //!
 //! Each alternative of a query is a select over the rows of one tag in index order, other tags being looked up
 //! by primary key; the alternatives are merged by `UNION`, which removes documents that fulfil several.
+//! SQLite merges them in index order by itself; PostgreSQL would read each to its end, so there each is cut first.
 
 use super::labels::prefix_end;
-use super::schema::KindTables;
+use super::schema::{Dialect, KindTables};
 use kernel::{Query, TagMatch, Timestamp};
 
 /// From this many alternatives of a single tag on, they are looked up as a list.
@@ -33,12 +34,14 @@ pub(super) enum Order {
     Unknown,
 }
 
-/// A list in SQL: `matching` selects order and id of all matching documents.
+/// A list in SQL: each of `selects` selects order and id of the documents that fulfil one alternative.
 #[derive(Debug)]
 pub(super) struct Plan {
-    matching: String,
-    direction: &'static str,
-    /// What to bind, the first at `?1`.
+    selects: Vec<String>,
+    /// The direction of the order: `ASC` or `DESC`.
+    pub(super) direction: &'static str,
+    dialect: &'static Dialect,
+    /// What to bind, the first at `?1`: the partition.
     pub(super) bound: Vec<Bound>,
     /// Whether statements of this shape come again often enough to be kept.
     pub(super) common: bool,
@@ -47,27 +50,41 @@ pub(super) struct Plan {
 impl Plan {
     /// The ids of a page; limit and offset are bound after all else.
     pub(super) fn ids(&self) -> String {
-        let Self { matching, direction, bound, .. } = self;
-        let (limit, offset) = (bound.len() + 1, bound.len() + 2);
-        format!("{matching} ORDER BY 1 {direction}, 2 {direction} LIMIT ?{limit} OFFSET ?{offset}")
+        let Self { direction, dialect: Dialect { parameter, .. }, bound, .. } = self;
+        let order = format!("ORDER BY 1 {direction}, 2 {direction}");
+        let limit = format!("{parameter}{}", bound.len() + 1);
+        let offset = format!("{parameter}{}", bound.len() + 2);
+        let matching =
+            self.matching(&format!(" {order} LIMIT CAST({limit} AS BIGINT) + CAST({offset} AS BIGINT)"));
+        format!("{matching} {order} LIMIT {limit} OFFSET {offset}")
     }
 
     /// How many match, counted up to a bound.
     pub(super) fn count(&self, bound: Option<u64>) -> String {
         let limit = bound.map(|n| format!(" LIMIT {n}")).unwrap_or_default();
-        format!("SELECT count(*) FROM ({}{limit})", self.matching)
+        format!("SELECT count(*) AS n FROM ({}{limit}) counted", self.matching(&limit))
+    }
+
+    /// All that match, of each alternative only what is left by the cut if the database needs to be told.
+    fn matching(&self, cut: &str) -> String {
+        if !self.dialect.guided || self.selects.len() < 2 {
+            return unite(self.selects.clone());
+        }
+        let cut = |(n, select): (usize, &String)| format!("SELECT o, id FROM ({select}{cut}) s{n}");
+        unite(self.selects.iter().enumerate().map(cut).collect())
     }
 }
 
 /// Writes the SQL of a query. The most selective exact tag of each alternative should come first.
 pub(super) fn plan(
+    dialect: &'static Dialect,
     tables: &KindTables,
     partition: &str,
     query: &Query,
     order: Order,
     now: Timestamp,
 ) -> Plan {
-    let mut writer = Writer::new(tables, order);
+    let mut writer = Writer::new(dialect, tables, order);
     writer.filters(partition, query, now);
     let everything = query.any_of.is_empty() || query.any_of.iter().any(Vec::is_empty);
     let mut selects = Vec::new();
@@ -85,7 +102,8 @@ pub(super) fn plan(
     }
     let common = selects.len() <= 4;
     Plan {
-        matching: unite(selects),
+        selects,
+        dialect,
         direction: if query.sort.descending { "DESC" } else { "ASC" },
         bound: writer.bound,
         common,
@@ -103,13 +121,14 @@ fn unite(mut selects: Vec<String>) -> String {
     while selects.len() > UNION_LIMIT {
         selects = selects
             .chunks(UNION_LIMIT)
-            .map(|part| format!("SELECT o, id FROM ({})", part.join(" UNION ")))
+            .map(|part| format!("SELECT o, id FROM ({}) part", part.join(" UNION ")))
             .collect();
     }
     selects.join(" UNION ")
 }
 
 struct Writer<'a> {
+    dialect: &'static Dialect,
     tables: &'a KindTables,
     source: &'a str,
     column: &'static str,
@@ -119,18 +138,18 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    fn new(tables: &'a KindTables, order: Order) -> Self {
+    fn new(dialect: &'static Dialect, tables: &'a KindTables, order: Order) -> Self {
         let (source, column) = match order {
             Order::Created => (&tables.tags, "t.created_at"),
             Order::Field(_) => (&tables.sorts, "t.value"),
             Order::Unknown => (&tables.tags, "0"),
         };
-        Self { tables, source, column, order, common: String::new(), bound: Vec::new() }
+        Self { dialect, tables, source, column, order, common: String::new(), bound: Vec::new() }
     }
 
     fn bind(&mut self, value: Bound) -> String {
         self.bound.push(value);
-        format!("?{}", self.bound.len())
+        format!("{}{}", self.dialect.parameter, self.bound.len())
     }
 
     fn bind_text(&mut self, text: &str) -> String {
@@ -142,8 +161,10 @@ impl<'a> Writer<'a> {
         let now = self.bind(Bound::Integer(now.unix_micros()));
         let main = &self.tables.main;
         let mut common = format!(
-            "t.partition = {partition} AND (t.expiring = 0 OR EXISTS (SELECT 1 FROM {main} d \
-             WHERE d.partition = t.partition AND d.id = t.id AND d.expires_at > {now}))"
+            "t.partition = {partition} AND (t.expiring = 0 OR {})",
+            self.holds(&format!(
+                "FROM {main} d WHERE d.partition = t.partition AND d.id = t.id AND d.expires_at > {now}"
+            ))
         );
         if let Order::Field(field) = self.order {
             common.push_str(&format!(" AND t.field = {}", self.bind_text(field)));
@@ -160,7 +181,8 @@ impl<'a> Writer<'a> {
     fn select_tagged(&mut self, tags: &[TagMatch]) -> String {
         // The row of the empty tag belongs to the list of everything; it must not match as a tag.
         if tags.iter().any(|tag| matches!(tag, TagMatch::Is(tag) if tag.is_empty())) {
-            return "SELECT 0 AS o, '' AS id WHERE 1 = 0".to_owned();
+            let Self { source, column, common, .. } = self;
+            return format!("SELECT {column} AS o, t.id AS id FROM {source} t WHERE {common} AND 1 = 0");
         }
         let driver = tags.iter().position(|tag| matches!(tag, TagMatch::Is(_))).unwrap_or(0);
         let mut tags: Vec<TagMatch> = tags.to_vec();
@@ -200,19 +222,30 @@ impl<'a> Writer<'a> {
     fn has_tag(&mut self, tag: &str) -> String {
         let tag = self.bind_text(tag);
         let table = &self.tables.tags;
-        format!(
-            " AND EXISTS (SELECT 1 FROM {table} m WHERE m.partition = t.partition AND m.tag = {tag} \
-             AND m.created_at = t.created_at AND m.id = t.id)"
-        )
+        let holds = self.holds(&format!(
+            "FROM {table} m WHERE m.partition = t.partition AND m.tag = {tag} AND m.created_at = t.created_at \
+             AND m.id = t.id"
+        ));
+        format!(" AND {holds}")
     }
 
     fn has_prefix(&mut self, prefix: &str) -> String {
         let within = self.within("j.value", prefix);
-        let main = &self.tables.main;
-        format!(
-            " AND EXISTS (SELECT 1 FROM {main} p, json_each(p.tags) j WHERE p.partition = t.partition \
-             AND p.id = t.id AND {within})"
-        )
+        let (main, rows) = (&self.tables.main, self.dialect.tag_rows);
+        let holds = self.holds(&format!(
+            "FROM {main} p, {rows} WHERE p.partition = t.partition AND p.id = t.id AND {within}"
+        ));
+        format!(" AND {holds}")
+    }
+
+    /// Whether there are such rows, looked up for one row of the list after the other: PostgreSQL makes a join of
+    /// `EXISTS` if it likes, and then walks the list in another order.
+    fn holds(&self, rows: &str) -> String {
+        if self.dialect.guided {
+            format!("(SELECT count(*) {rows}) > 0")
+        } else {
+            format!("EXISTS (SELECT 1 {rows})")
+        }
     }
 
     fn within(&mut self, column: &str, prefix: &str) -> String {

@@ -67,13 +67,17 @@ impl Connector {
     /// `Unavailable` when it can't be read, without showing it.
     pub(super) fn new(url: &str, rate: usize) -> Result<Self, StorageError> {
         let Address { url, mode, roots } = Address::parse(url)?;
-        let mut config: Config = url.parse().map_err(|e| refused(&format!("the database URL: {}", explain(&e))))?;
-        let defaults = [
-            config.get_application_name().is_none().then(|| config.application_name("usso")).is_some(),
-            config.get_connect_timeout().is_none().then(|| config.connect_timeout(CONNECT_LIMIT)).is_some(),
-            config.get_tcp_user_timeout().is_none().then(|| config.tcp_user_timeout(CALL_LIMIT * 2)).is_some(),
-        ];
-        let _ = defaults;
+        let mut config: Config =
+            url.parse().map_err(|e| refused(&format!("the database URL: {}", explain(&e))))?;
+        if config.get_application_name().is_none() {
+            config.application_name("usso");
+        }
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(CONNECT_LIMIT);
+        }
+        if config.get_tcp_user_timeout().is_none() {
+            config.tcp_user_timeout(CALL_LIMIT * 2);
+        }
         config.keepalives_idle(Duration::from_secs(15)).keepalives_interval(Duration::from_secs(5));
         let (ssl, check) = match (mode.as_deref().unwrap_or("prefer"), &roots) {
             ("disable", _) => (SslMode::Disable, None),
@@ -81,20 +85,26 @@ impl Connector {
             ("require", None) => (SslMode::Require, Some(Check::Nothing)),
             ("require" | "verify-ca", _) => (SslMode::Require, Some(Check::Authority)),
             ("verify-full", _) => (SslMode::Require, Some(Check::AuthorityAndHost)),
-            _ => return Err(refused("the database URL: sslmode is disable, prefer, require, verify-ca or verify-full")),
+            _ => {
+                return Err(refused(
+                    "the database URL: sslmode is disable, prefer, require, verify-ca or verify-full",
+                ));
+            }
         };
         config.ssl_mode(ssl);
         let tls = check.map(|check| Tls::new(check, roots.as_deref())).transpose()?;
         Ok(Self { config, tls, recent: tokio::sync::Mutex::default(), rate: rate.max(1) })
     }
 
-    /// A connection that is set up as any other, but without limits of time: for migrations.
+    /// A connection that is set up as any other, but without limits of time and without waiting for a turn: for
+    /// migrations.
     ///
     /// # Errors
     /// When the server can't be reached.
     pub(super) async fn patient(&self) -> Result<Connection, StorageError> {
-        let connection = self.create().await?;
-        let unlimited = "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0";
+        let connection = self.new_session().await?;
+        let unlimited =
+            "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0";
         connection.client.batch_execute(unlimited).await.map_err(|e| unavailable(&e))?;
         Ok(connection)
     }
@@ -108,6 +118,19 @@ impl Connector {
             recent.pop_front();
         }
         recent.push_back(Instant::now());
+    }
+
+    async fn new_session(&self) -> Result<Connection, StorageError> {
+        let connect = async {
+            let client = self.connect().await?;
+            client.batch_execute(SESSION).await?;
+            Ok(client)
+        };
+        match tokio::time::timeout(CONNECT_LIMIT, connect).await {
+            Ok(Ok(client)) => Ok(Connection { client, statements: Mutex::default() }),
+            Ok(Err(error)) => Err(unavailable(&error)),
+            Err(_) => Err(refused("PostgreSQL didn't take the connection in time")),
+        }
     }
 
     async fn connect(&self) -> Result<Client, tokio_postgres::Error> {
@@ -139,16 +162,7 @@ impl Manager for Connector {
 
     async fn create(&self) -> Result<Connection, StorageError> {
         self.turn().await;
-        let connect = async {
-            let client = self.connect().await?;
-            client.batch_execute(SESSION).await?;
-            Ok(client)
-        };
-        match tokio::time::timeout(CONNECT_LIMIT, connect).await {
-            Ok(Ok(client)) => Ok(Connection { client, statements: Mutex::default() }),
-            Ok(Err(error)) => Err(unavailable(&error)),
-            Err(_) => Err(refused("PostgreSQL didn't take the connection in time")),
-        }
+        self.new_session().await
     }
 
     async fn recycle(&self, connection: &mut Connection, _: &Metrics) -> RecycleResult<StorageError> {
@@ -235,7 +249,11 @@ mod tests {
 
     #[test]
     fn an_unreadable_url_is_refused_without_being_shown() {
-        for url in ["mysql://u:secret@h/d", "postgres://u:secret@h:secret/d", "postgres://u:secret@h/d?sslmode=secret"] {
+        for url in [
+            "mysql://u:secret@h/d",
+            "postgres://u:secret@h:secret/d",
+            "postgres://u:secret@h/d?sslmode=secret",
+        ] {
             let why = Connector::new(url, 1).unwrap_err().to_string();
             assert!(!why.contains("secret"), "{why}");
         }

@@ -28,7 +28,7 @@ pub(super) enum Check {
 
 /// Makes TLS sessions.
 #[derive(Debug, Clone)]
-pub(super) struct Tls(tokio_rustls::TlsConnector);
+pub(super) struct Tls(Arc<ClientConfig>);
 
 impl Tls {
     /// TLS 1.2 or 1.3, trusting the certificates in the file, or those the system trusts.
@@ -54,7 +54,7 @@ impl Tls {
             .dangerous()
             .with_custom_certificate_verifier(verifier)
             .with_no_client_auth();
-        Ok(Self(tokio_rustls::TlsConnector::from(Arc::new(config))))
+        Ok(Self(Arc::new(config)))
     }
 }
 
@@ -137,7 +137,7 @@ impl ServerCertVerifier for Lenient {
 
 /// The handshake with one host.
 pub(super) struct Handshake {
-    connector: tokio_rustls::TlsConnector,
+    config: Arc<ClientConfig>,
     name: ServerName<'static>,
 }
 
@@ -152,7 +152,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> MakeTlsConnect<S> for T
     fn make_tls_connect(&mut self, domain: &str) -> Result<Handshake, InvalidDnsNameError> {
         // A socket of the file system has no name and, as there is no TLS on it, needs none.
         let name = if domain.is_empty() { "localhost" } else { domain };
-        Ok(Handshake { connector: self.0.clone(), name: ServerName::try_from(name.to_owned())? })
+        Ok(Handshake { config: self.0.clone(), name: ServerName::try_from(name.to_owned())? })
     }
 }
 
@@ -162,7 +162,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsConnect<S> for Hands
     type Future = Pin<Box<dyn Future<Output = io::Result<Encrypted<S>>> + Send>>;
 
     fn connect(self, stream: S) -> Self::Future {
-        Box::pin(async move { self.connector.connect(self.name, stream).await.map(Encrypted) })
+        let connector = tokio_rustls::TlsConnector::from(self.config);
+        Box::pin(async move { connector.connect(self.name, stream).await.map(Encrypted) })
     }
 }
 

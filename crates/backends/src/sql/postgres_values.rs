@@ -187,7 +187,8 @@ mod tests {
 
     #[test]
     fn the_null_character_survives_and_sorts_first() {
-        let texts = ["", "\0", "\0\u{1}", "\0a", "\u{1}", "\u{1}\0", "\u{1}\u{1}", "\u{1}\u{2}", "\u{2}", "a\0", "é"];
+        let texts =
+            ["", "\0", "\0\u{1}", "\0a", "\u{1}", "\u{1}\0", "\u{1}\u{1}", "\u{1}\u{2}", "\u{2}", "a\0", "é"];
         let stored: Vec<String> = texts.iter().map(|text| escape(text).into_owned()).collect();
         assert!(stored.is_sorted() && stored.iter().all(|text| !text.contains('\0')), "{stored:?}");
         for (text, stored) in texts.iter().zip(&stored) {
@@ -199,7 +200,9 @@ mod tests {
     #[test]
     fn the_null_character_survives_in_json() {
         let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
-        for text in ["\0", "a\0\u{1}b", "\\u0000", "\\\0", "\u{1}\u{2}", "\u{1}\0\u{1}\u{1}", "\"\\", "é\n\u{2}"] {
+        for text in
+            ["\0", "a\0\u{1}b", "\\u0000", "\\\0", "\u{1}\u{2}", "\u{1}\0\u{1}\u{1}", "\"\\", "é\n\u{2}"]
+        {
             let json = serde_json::json!({ text: [text, { "k": text }] }).to_string();
             let stored = escape_json(&json).into_owned();
             assert!(!value(&stored).to_string().contains("\\u0000\""), "{stored}");

@@ -5,7 +5,8 @@
 //! has a row under the empty tag as well, which is what an unfiltered list walks. `expiring` is 0 for documents
 //! that never expire, so their lists are answered without a look at the documents; the time itself is only in the
 //! main row, so extending it rewrites nothing else. `sort_fields` names the attributes a kind was ever sorted by:
-//! every document has a row for each of them, an empty one if it lacks the attribute.
+//! every document has a row for each of them, an empty one if it lacks the attribute. The document's own row has all
+//! of that once more, so that a document is read with one lookup.
 
 use kernel::StorageError;
 
@@ -33,10 +34,23 @@ pub struct Dialect {
     pub surrogate: &'static str,
     /// A primary key the database counts up and never reuses.
     pub counter: &'static str,
+    /// The columns of a document's row with its keys, tags and sort attributes.
+    pub labels: &'static str,
+    /// After the primary key of an index table: what it must hold to be read alone.
+    pub covering: &'static str,
     /// After a table whose rows have such a key.
     pub heap: &'static str,
+    /// After a table whose rows are often replaced.
+    pub busy: &'static str,
     /// After a table that is its own primary key.
     pub clustered: &'static str,
+    /// Before the number of a parameter.
+    pub parameter: char,
+    /// Whether the planner has to be told how to walk: to look a second tag up instead of joining it, and to take no
+    /// more of an alternative than a page can show.
+    pub guided: bool,
+    /// A document's tags as rows, in a query where its row is `p`: the column is `j.value`.
+    pub tag_rows: &'static str,
 }
 
 /// SQLite.
@@ -47,8 +61,33 @@ pub const SQLITE: Dialect = Dialect {
     json: "TEXT",
     surrogate: "INTEGER PRIMARY KEY",
     counter: "INTEGER PRIMARY KEY AUTOINCREMENT",
+    labels: "keys TEXT NOT NULL, tags TEXT NOT NULL, sorts TEXT NOT NULL",
+    covering: "",
     heap: " STRICT",
+    busy: " STRICT",
     clustered: " STRICT, WITHOUT ROWID",
+    parameter: '?',
+    guided: false,
+    tag_rows: "json_each(p.tags) j",
+};
+
+/// PostgreSQL. The room left in a page lets a replaced row stay in it, and its index entries as they are.
+pub const POSTGRES: Dialect = Dialect {
+    text: "TEXT COLLATE \"C\"",
+    integer: "BIGINT",
+    bytes: "BYTEA",
+    json: "JSONB",
+    surrogate: "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+    counter: "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+    labels: "keys TEXT[] COLLATE \"C\" NOT NULL, tags TEXT[] COLLATE \"C\" NOT NULL,
+             sort_names TEXT[] COLLATE \"C\" NOT NULL, sort_values BYTEA[] NOT NULL",
+    covering: " INCLUDE (expiring)",
+    heap: "",
+    busy: " WITH (fillfactor = 80)",
+    clustered: "",
+    parameter: '$',
+    guided: true,
+    tag_rows: "unnest(p.tags) j(value)",
 };
 
 /// The tables of one record kind, quoted.
@@ -75,7 +114,14 @@ impl KindTables {
         let letters = kind.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
         let ours = ["effects", "sort_fields", "schema_versions"].contains(&kind);
         let index = ["_keys", "_tags", "_sorts"].iter().any(|end| kind.ends_with(end));
-        if kind.is_empty() || kind.len() > 40 || !letters || ours || index || kind.starts_with("sqlite_") {
+        if kind.is_empty()
+            || kind.len() > 40
+            || !letters
+            || ours
+            || index
+            || kind.starts_with("sqlite_")
+            || kind.starts_with("pg_")
+        {
             return Err(StorageError::Corrupt(format!("`{kind}` can't be the name of a record kind")));
         }
         Ok(Self {
@@ -90,13 +136,13 @@ impl KindTables {
     /// The statements that create them, each harmless when repeated.
     pub fn create(&self, dialect: &Dialect) -> String {
         let Self { kind, main, keys, tags, sorts } = self;
-        let Dialect { text, integer, bytes, json, surrogate, heap, clustered, .. } = dialect;
+        let Dialect { text, integer, bytes, json, surrogate, labels, covering, busy, clustered, .. } =
+            dialect;
         format!(
             "CREATE TABLE IF NOT EXISTS {main} (
                 seq {surrogate}, partition {text} NOT NULL, id {text} NOT NULL, revision {integer} NOT NULL,
                 version {integer} NOT NULL, created_at {integer} NOT NULL, updated_at {integer} NOT NULL,
-                expires_at {integer}, keys {text} NOT NULL, tags {text} NOT NULL, sorts {text} NOT NULL,
-                body {json} NOT NULL){heap};
+                expires_at {integer}, {labels}, body {json} NOT NULL){busy};
              CREATE UNIQUE INDEX IF NOT EXISTS \"{kind}_by_id\" ON {main} (partition, id);
              CREATE INDEX IF NOT EXISTS \"{kind}_by_expiry\" ON {main} (expires_at)
                 WHERE expires_at IS NOT NULL;
@@ -106,11 +152,11 @@ impl KindTables {
              CREATE TABLE IF NOT EXISTS {tags} (
                 partition {text} NOT NULL, tag {text} NOT NULL, created_at {integer} NOT NULL,
                 id {text} NOT NULL, expiring {integer} NOT NULL,
-                PRIMARY KEY (partition, tag, created_at, id)){clustered};
+                PRIMARY KEY (partition, tag, created_at, id){covering}){clustered};
              CREATE TABLE IF NOT EXISTS {sorts} (
                 partition {text} NOT NULL, tag {text} NOT NULL, field {text} NOT NULL, value {bytes} NOT NULL,
                 id {text} NOT NULL, created_at {integer} NOT NULL, expiring {integer} NOT NULL,
-                PRIMARY KEY (partition, tag, field, value, id)){clustered};"
+                PRIMARY KEY (partition, tag, field, value, id){covering}){clustered};"
         )
     }
 }
@@ -142,7 +188,10 @@ pub fn create_versions(dialect: &Dialect) -> String {
 /// The steps from an older schema to [`SCHEMA_VERSION`]: the n-th leads to version n. Each runs in a transaction
 /// of its own, together with the record that it ran.
 pub fn migrations(dialect: &Dialect) -> Vec<String> {
-    vec![create_shared(dialect)]
+    let old_invalidations = "CREATE INDEX IF NOT EXISTS effects_age ON effects (recorded_at)
+                             WHERE topic = 'invalidation';";
+    let more = if dialect.guided { old_invalidations } else { "" };
+    vec![create_shared(dialect) + more]
 }
 
 #[cfg(test)]
@@ -159,6 +208,8 @@ mod tests {
 
     #[test]
     fn the_last_migration_leads_to_the_schema_version() {
-        assert_eq!(migrations(&SQLITE).len(), SCHEMA_VERSION as usize);
+        for dialect in [SQLITE, POSTGRES] {
+            assert_eq!(migrations(&dialect).len(), SCHEMA_VERSION as usize);
+        }
     }
 }

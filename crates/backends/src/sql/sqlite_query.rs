@@ -6,6 +6,7 @@
 
 use super::labels::{FieldNames, decode_list, decode_sorts};
 use super::page::{Bound, Order, Plan, plan};
+use super::schema::SQLITE;
 use super::sqlite_open::unavailable;
 use super::sqlite_statements::Statements;
 use kernel::query::COUNT_BOUND;
@@ -103,7 +104,7 @@ impl Source<'_> {
         let snapshot = connection.unchecked_transaction().map_err(unavailable)?;
         let query = self.rarest_first(connection, query).map_err(unavailable)?;
         let order = self.order(connection, &query).map_err(unavailable)?;
-        let plan = plan(&self.statements.tables, self.partition, &query, order, self.now);
+        let plan = plan(&SQLITE, &self.statements.tables, self.partition, &query, order, self.now);
         let ids = page_ids(connection, &plan, &query).map_err(unavailable)?;
         let (total, total_exact) = total(connection, &plan, &query, ids.len()).map_err(unavailable)?;
         let mut documents = Vec::with_capacity(ids.len());

@@ -66,7 +66,8 @@ fn read(connection: &Connection) -> rusqlite::Result<Contents> {
 fn events(connection: &Connection) -> rusqlite::Result<HashMap<(String, String), u64>> {
     let waiting = "SELECT printf('event_%020d', position) AS id, payload ->> '$.event' AS event,
                    payload ->> '$.target' AS target FROM effects WHERE topic = 'audit'";
-    let drained = "SELECT id, body ->> '$.event', body ->> '$.target' FROM audit_event";
+    // An id is the position and a digest, see `AuditEvent::from_effect`.
+    let drained = "SELECT substr(id, 1, 26), body ->> '$.event', body ->> '$.target' FROM audit_event";
     let is_there = "SELECT count(*) > 0 FROM sqlite_master WHERE name = 'audit_event'";
     let union = if connection.query_row(is_there, [], |row| row.get(0))? {
         format!("{waiting} UNION {drained}")

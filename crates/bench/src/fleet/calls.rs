@@ -126,6 +126,18 @@ impl Account {
         at.bytes(connection, ("POST", "/auth/login"), None, Some(&body))
     }
 
+    /// The bytes of a login with a wrong password.
+    pub fn guessing(&self, at: &At, connection: &Connection) -> Vec<u8> {
+        let body = credentials(&self.identifier, "not-the-password");
+        at.bytes(connection, ("POST", "/auth/login"), None, Some(&body))
+    }
+
+    /// The bytes of its registration with the default tenant.
+    pub fn registering(&self, connection: &Connection) -> Vec<u8> {
+        let body = credentials(&self.identifier, &self.password);
+        At::default().bytes(connection, ("POST", "/auth/register"), None, Some(&body))
+    }
+
     /// Makes a tenant with this account as its administrator.
     ///
     /// # Errors

@@ -3,8 +3,8 @@
 //! small balancer; `rotation` changes signing keys under load.
 
 mod balancer;
-mod calls;
-mod faults;
+pub mod calls;
+pub mod faults;
 mod races;
 mod revocations;
 mod rolling;
@@ -13,7 +13,7 @@ mod rotation;
 pub use rolling::rolling;
 pub use rotation::rotation;
 
-use crate::process::{Server, TempDir, allow_files, free_port};
+use crate::process::{MASTER_KEY, Server, TempDir, allow_files, free_port};
 use crate::table::Row;
 use std::fs;
 use std::io::{Error, Result};
@@ -24,10 +24,7 @@ use testbed::{postgres, redis};
 use tokio::runtime::Runtime;
 
 /// The path whose first 200 means that an instance takes part.
-const READY: &str = "/health/ready";
-
-/// 32 bytes in base64, the same for every instance.
-const MASTER_KEY: &str = "dXNzby1iZW5jaC1tYXN0ZXIta2V5LTMyLWJ5dGVzISE=";
+pub const READY: &str = "/health/ready";
 
 const NEEDED_FILES: u64 = 4_096;
 
@@ -37,10 +34,10 @@ pub struct Fleet {
     environment: Vec<(&'static str, String)>,
     instances: Vec<Option<Server>>,
     ports: Vec<u16>,
-    /// The database server; commits are durable.
-    pub postgres: postgres::Server,
+    /// The database; commits are durable.
+    postgres: postgres::Server,
     /// What the instances share besides.
-    pub redis: redis::Server,
+    redis: redis::Server,
     directory: TempDir,
 }
 
@@ -129,6 +126,7 @@ pub fn fleet(options: &Options, say: impl Fn(String)) -> Result<Vec<Row>> {
     let runtime = runtime()?;
     let mut rows = runtime.block_on(races::races(&addresses, options.rounds))?;
     say(format!("{} rounds of refresh races are over", options.rounds));
+    rows.push(races::in_database(&fleet.postgres, options.rounds)?);
     let count = (options.rounds / 5).max(200);
     let shared = revocations::Phase { name: "Redis", count, clients: 4, limit: Duration::from_secs(1) };
     rows.extend(runtime.block_on(revocations::revocations(&addresses, &shared, || Ok(())))?);

@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
+use testbed::postgres;
 
 /// Sessions raced for at the same time.
 const SESSIONS: usize = 16;
@@ -53,6 +54,20 @@ pub async fn races(addresses: &[SocketAddr], rounds: u64) -> Result<Vec<Row>> {
     let mut rows = vec![Row::plain(&what, format!("{raced} rounds")).note(note)];
     rows.extend(faults.rows());
     Ok(rows)
+}
+
+/// What the database says afterwards: before anything else advanced a session, the generations add up to the rounds.
+///
+/// # Errors
+/// When the database doesn't answer.
+pub fn in_database(server: &postgres::Server, rounds: u64) -> Result<Row> {
+    let sum = server.psql("usso", "SELECT sum((body->>'generation')::bigint) FROM session")?;
+    Ok(Row {
+        figure: sum.clone(),
+        goal: format!("= {rounds}"),
+        met: Some(sum == rounds.to_string()),
+        ..Row::plain("race: generations in the database, added up", String::new())
+    })
 }
 
 impl Racer {

@@ -3,6 +3,7 @@
 
 mod logins;
 mod memory;
+mod postgres;
 mod reads;
 mod refresh;
 mod start;
@@ -68,12 +69,16 @@ impl Bench {
         ours(WARM_UP)?;
         limit(WARM_UP)?;
         let (mut figures, mut limits) = (Vec::new(), Vec::new());
-        let slices = self.options.time.as_secs().div_ceil(slice.as_secs().max(1));
-        for _ in 0..slices * self.options.rounds as u64 {
+        for _ in 0..self.slices(slice) {
             limits.push(limit(slice)?);
             figures.push(ours(slice)?);
         }
         Ok((median(&figures), median(&limits)))
+    }
+
+    /// How many slices of this length the rounds have.
+    fn slices(&self, slice: Duration) -> u64 {
+        self.options.time.as_secs().div_ceil(slice.as_secs().max(1)) * self.options.rounds as u64
     }
 }
 
@@ -81,11 +86,12 @@ type Scenario = (&'static str, fn(&mut Bench) -> Result<Vec<Row>>);
 
 /// In this order: what hashes comes before the wait for idle memory, and 10,000 connections come last, because
 /// they leave a mark on the allocator.
-const SCENARIOS: [Scenario; 8] = [
+const SCENARIOS: [Scenario; 9] = [
     ("jwks", reads::key_set),
     ("me", reads::me),
     ("refresh", refresh::refresh),
     ("login", logins::throughput),
+    ("postgres", postgres::postgres),
     ("logins-half", logins::half_capacity),
     ("overload", logins::overload),
     ("idle-memory", memory::idle),

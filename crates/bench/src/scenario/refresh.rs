@@ -11,14 +11,15 @@ use std::net::SocketAddr;
 
 /// Presents the refresh token the last answer gave.
 #[derive(Debug, Clone)]
-struct Chain {
+pub struct Chain {
     addr: SocketAddr,
     path: String,
     bytes: Vec<u8>,
 }
 
 impl Chain {
-    fn new(addr: SocketAddr, path: &str, token: &str) -> Self {
+    /// Presents this token first.
+    pub fn new(addr: SocketAddr, path: &str, token: &str) -> Self {
         let mut chain = Self { addr, path: path.to_owned(), bytes: Vec::new() };
         chain.present(token);
         chain

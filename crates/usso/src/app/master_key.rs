@@ -76,7 +76,8 @@ impl Record for Installation {
 impl Installation {
     /// The id of an installation's own record.
     pub const ID: &'static str = "installation";
-    const COPY: &'static str = "copy";
+    /// The id of the mark.
+    pub const COPY: &'static str = "copy";
 
     /// The mark of a database that is being filled with an installation.
     pub fn copy_of(original: &Stored<Self>) -> Self {
@@ -183,8 +184,7 @@ pub fn write_new(path: &Path, key: &MasterKey) -> Result<(), MasterKeyError> {
     // Under another name until it is complete, so that no crash leaves half a key.
     let part = path.with_extension("part");
     let write = || {
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
         file.write_all(to_text(key).as_bytes())?;
         file.write_all(b"\n")?;
         // The key must be there before anything is sealed with it.
@@ -214,12 +214,8 @@ pub async fn check(system: &SystemScope, key: &SealingKey) -> Result<(), MasterK
         return installation.admits(key);
     }
     let master_key_check = key.check_value()?;
-    let new = Installation {
-        id: Installation::ID.to_owned(),
-        master_key_check,
-        rotation_to: None,
-        copy_of: None,
-    };
+    let new =
+        Installation { id: Installation::ID.to_owned(), master_key_check, rotation_to: None, copy_of: None };
     system.records::<Installation>().insert(new, Vec::new()).await?;
     Ok(())
 }

@@ -13,3 +13,4 @@ pub mod router;
 pub mod server;
 pub mod startup;
 pub mod tls;
+pub mod upkeep;

@@ -4,6 +4,8 @@ use crate::app::idle::{Waiting, Watched};
 use crate::app::tls::Tls;
 use crate::http::edge::Edge;
 use axum::body::Body;
+use http::HeaderValue;
+use http::header::CONNECTION;
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -155,7 +157,11 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         waiting.begin();
         // Boxed, because the connection moves what it is given around.
         Box::pin(async move {
-            let answer = edge.handle(request.map(body), (peer, is_tls)).await;
+            let mut answer = edge.handle(request.map(body), (peer, is_tls)).await;
+            // Its last one: proxies keep connections, and the next request might meet the end.
+            if edge.state().is_draining() {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             waiting.end();
             Ok::<_, Infallible>(answer)
         })

@@ -17,12 +17,15 @@ use crate::tenant::issuer::BaseUrl;
 use crate::tenant::keys::Succession;
 use crate::tenant::one_time::OneTime;
 use crate::tenant::tenants::model::Tenant;
+use backends::redis::{Options as RedisOptions, RedisEphemeral};
+use backends::sql::postgres::{Options as PostgresOptions, PostgresStorage};
 use backends::sql::sqlite::{Options as SqliteOptions, SqliteStorage};
 use kernel::memory::MemoryEphemeral;
 use kernel::{Ephemeral, KindSpec, Ports, Record, Storage, SystemClock, SystemRandom, SystemScope};
 use protocol::seal::SealingKey;
 use secrecy::{ExposeSecret, SecretString};
 use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -85,12 +88,7 @@ impl Instance {
 /// # Errors
 /// Whatever keeps the instance from starting.
 pub async fn open(config: &Config, port: u16) -> Result<Instance, StartError> {
-    let dir = &config.storage.data_dir;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .map_err(|e| format!("the data directory {} can't be made: {e}", dir.display()))?;
+    make_data_dir(&config.storage.data_dir)?;
     let ports = Ports {
         storage: open_storage(&config.storage.database()).await?,
         ephemeral: open_ephemeral(config.storage.redis_uri.as_ref()).await?,
@@ -112,6 +110,16 @@ pub async fn open(config: &Config, port: u16) -> Result<Instance, StartError> {
     Ok(Instance { shared: Some(Shared { lease, reader }), ..instance })
 }
 
+/// Makes the data directory (mode 0700) if it isn't there.
+///
+/// # Errors
+/// What the system says.
+pub fn make_data_dir(dir: &Path) -> Result<(), StartError> {
+    let mut builder = std::fs::DirBuilder::new();
+    let made = builder.recursive(true).mode(0o700).create(dir);
+    made.map_err(|e| format!("the data directory {} can't be made: {e}", dir.display()).into())
+}
+
 /// Opens a database; its tables are made by `prepare`.
 ///
 /// # Errors
@@ -120,8 +128,7 @@ pub async fn open_storage(database: &DatabaseUrl) -> Result<Arc<dyn Storage>, St
     Ok(match database {
         DatabaseUrl::Sqlite(path) => Arc::new(SqliteStorage::open(path, SqliteOptions::default())?),
         DatabaseUrl::Postgres(url) => {
-            let _ = url.secret().expose_secret();
-            return Err("PostgreSQL".into());
+            Arc::new(PostgresStorage::open(url.secret().expose_secret(), PostgresOptions::default())?)
         }
     })
 }
@@ -130,8 +137,7 @@ async fn open_ephemeral(redis: Option<&RedisUri>) -> Result<Arc<dyn Ephemeral>, 
     Ok(match redis {
         None => Arc::new(MemoryEphemeral::new()),
         Some(uri) => {
-            let _ = uri.secret().expose_secret();
-            return Err("Redis".into());
+            Arc::new(RedisEphemeral::open(uri.secret().expose_secret(), RedisOptions::default()).await?)
         }
     })
 }

@@ -4,11 +4,12 @@ use crate::config::setting::{Invalid, section};
 use std::path::{Path, PathBuf};
 
 section! {
-    /// The optional TLS listener; without it a proxy in front does TLS.
+    /// The optional TLS listener; without it a proxy in front does TLS. The files are read again when they change, and on
+    /// SIGHUP.
     Tls tls {
-        /// The certificate chain, a PEM file.
+        /// The certificate chain, a PEM file; the server's own certificate first.
         cert: Option<PathBuf> = None, shown "none", example "\"/etc/usso/tls.crt\"", env "TLS_CERT";
-        /// The private key of the certificate, a PEM file.
+        /// The private key of the certificate, a PEM file: PKCS#8, SEC1 or PKCS#1, without a password.
         key: Option<PathBuf> = None, shown "none", example "\"/etc/usso/tls.key\"", env "TLS_KEY";
     }
 }

@@ -12,6 +12,10 @@ mod app;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod connections;
+#[cfg(test)]
+mod deploy;
+#[cfg(test)]
 mod fleet;
 #[cfg(test)]
 mod fuzz_corpus;
@@ -33,3 +37,5 @@ mod tenancy;
 mod tenants;
 #[cfg(test)]
 mod tls;
+#[cfg(test)]
+mod upkeep;

@@ -54,8 +54,7 @@ impl Files {
     fn new(cert: &str, key: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let files =
-            Self(std::env::temp_dir().join(format!("usso-tls-{}-{count}", std::process::id())));
+        let files = Self(std::env::temp_dir().join(format!("usso-tls-{}-{count}", std::process::id())));
         std::fs::create_dir_all(&files.0).unwrap();
         files.put("tls.crt", cert);
         files.put("tls.key", key);
@@ -94,6 +93,7 @@ impl Drop for Files {
 
 /// A server that listens.
 struct Listening {
+    app: TestApp,
     address: SocketAddr,
     tls: Arc<Tls>,
     stop: watch::Sender<bool>,
@@ -112,7 +112,7 @@ async fn listen(files: &Files, header_timeout: Duration, connections: usize) -> 
     let (stop, stopped) = watch::channel(false);
     let limits = Limits { header_timeout, connections, drain: PATIENCE };
     let served = tokio::spawn(server::serve(listener, app.edge.clone(), Some(tls.clone()), limits, stopped));
-    Listening { address, tls, stop, served }
+    Listening { app, address, tls, stop, served }
 }
 
 async fn start(files: &Files) -> Listening {
@@ -188,7 +188,10 @@ async fn clients_speak_tls_1_3_or_1_2_and_http_1_1() {
     {
         let mut stream = server.dial_with(&pair, version, &[b"h2", b"http/1.1"]).await.unwrap();
         let session = stream.get_ref().1;
-        assert_eq!((session.protocol_version(), session.alpn_protocol()), (Some(name), Some(&b"http/1.1"[..])));
+        assert_eq!(
+            (session.protocol_version(), session.alpn_protocol()),
+            (Some(name), Some(&b"http/1.1"[..]))
+        );
         assert!(is_healthy(&mut stream).await);
     }
     let mut silent = server.dial_with(&pair, &version::TLS13, &[]).await.unwrap();
@@ -465,6 +468,18 @@ async fn stopping_finishes_requests_under_way_and_ends_handshakes_and_idle_conne
     assert!(head.starts_with("http/1.1 200"), "{head}");
     let cut = tokio::time::timeout(PATIENCE, server.served).await.expect("the server ends").unwrap();
     assert_eq!(cut, 0, "no connection had to be cut");
+}
+
+#[tokio::test]
+async fn answers_of_a_server_about_to_stop_are_the_last_on_their_connections() {
+    let pair = Pair::new();
+    let server = start(&Files::of(&pair)).await;
+    let mut stream = server.dial(&pair).await.unwrap();
+    assert!(!ask(&mut stream, HEALTH).await.0.contains("connection:"));
+    server.app.state.drain();
+    assert!(ask(&mut stream, HEALTH).await.0.contains("connection: close"));
+    let mut end = Vec::new();
+    assert_eq!(stream.read_to_end(&mut end).await.expect("a proper end of TLS"), 0);
 }
 
 #[tokio::test]

@@ -137,7 +137,8 @@ pub async fn copy(
         compared.push(Compared { kind: kind.kind, source: sum, target });
     }
     if let Some(marker) = marker.filter(|_| compared.iter().all(Compared::is_same)) {
-        let installation = from.ports().storage.scan(Installation::KIND, None, PAGE, now).await.map_err(source)?;
+        let installation =
+            from.ports().storage.scan(Installation::KIND, None, PAGE, now).await.map_err(source)?;
         written += u64::from(load(to, Installation::KIND, installation).await?);
         to.records::<Installation>().delete(&marker, Vec::new()).await.map_err(target)?;
     }

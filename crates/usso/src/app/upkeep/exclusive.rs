@@ -57,7 +57,9 @@ impl Exclusive {
         }
         self.system.ports().storage.close().await;
         if is_lost {
-            return Err("another instance took the database over meanwhile; stop it, and check the result".into());
+            return Err(
+                "another instance took the database over meanwhile; stop it, and check the result".into()
+            );
         }
         Ok(())
     }

@@ -67,9 +67,10 @@ impl Keys {
             let kid = key.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
             let aad = sealing_context(&tenant.id, &kid);
             if let Some(Value::String(sealed)) = key.get_mut("sealed") {
-                changed |= self
-                    .text(aad.as_bytes(), sealed)
-                    .map_err(|error| ResealError::Closed { place: format!("key {kid} of {}", tenant.id), error })?;
+                changed |= self.text(aad.as_bytes(), sealed).map_err(|error| ResealError::Closed {
+                    place: format!("key {kid} of {}", tenant.id),
+                    error,
+                })?;
             }
         }
         let secrets = self.of_tenant(&tenant.id)?;

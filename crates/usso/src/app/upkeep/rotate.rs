@@ -5,8 +5,9 @@
 //! under the new key, and no server starts meanwhile; the key file is replaced while the key before is still beside it.
 //! Running it again goes on where it stopped.
 
+use crate::app::jobs;
 use crate::app::master_key::{self, Installation, MasterKeyError};
-use crate::app::upkeep::checksum::for_each_page;
+use crate::app::upkeep::checksum::{PAGE, for_each_page};
 use crate::app::upkeep::key_files::{self, KeyFiles};
 use crate::app::upkeep::reseal::{Keys, ResealError};
 use crate::config::{Config, MasterKey};
@@ -15,7 +16,7 @@ use crate::tenant::one_time::OneTime;
 use crate::tenant::tenants::model::Tenant;
 use crate::tenant::{Actor, ClientInfo};
 use futures_util::future::try_join_all;
-use kernel::{Change, Located, Record, StorageError, Stored, SystemScope, TenantId};
+use kernel::{Change, Located, Record, Scope, StorageError, Stored, SystemScope, TenantId};
 use protocol::seal::{SealError, SealingKey};
 use std::path::PathBuf;
 
@@ -37,9 +38,9 @@ pub enum RotateError {
     /// The key before is gone in the middle.
     #[error("a rotation was begun, and the key before it is not at hand: give it as MASTER_KEY")]
     NoFormer,
-    /// What to do was told to stop, by the one who watches.
-    #[error("{0}")]
-    Watcher(String),
+    /// The one who watches wants no more.
+    #[error("stopped")]
+    Stopped,
     /// About the key.
     #[error(transparent)]
     Key(#[from] MasterKeyError),
@@ -72,6 +73,7 @@ pub enum Step {
 }
 
 /// What came of a rotation.
+#[derive(Debug, Default)]
 pub struct Rotated {
     /// How many records were sealed again.
     pub resealed: u64,
@@ -93,39 +95,43 @@ pub async fn rotate(
     given: Option<MasterKey>,
     mut reached: impl FnMut(Step) -> Result<(), RotateError>,
 ) -> Result<Rotated, RotateError> {
-    let rotation = Rotation::prepare(system, config, given)?;
+    let hand = Hand::take(config, given)?;
     let installation = master_key::installation(system).await?.ok_or(RotateError::New)?;
-    if let Some(done) = rotation.is_done(&installation)? {
+    if let Some(done) = hand.finished(&installation)? {
         return Ok(done);
     }
-    let (from, to) = rotation.keys(&installation, system)?;
+    let (from, to) = hand.keys(&installation, || master_key::generate(system))?;
     let next_check = seal(&to)?.check_value()?;
-    if rotation.must_keep(&to) {
-        key_files::put(&rotation.files.next, &to)?;
+    if hand.must_keep(&to) {
+        key_files::put(&hand.files.next, &to)?;
     }
     reached(Step::KeyKept)?;
     let begun = begin(system, installation, &next_check).await?;
     reached(Step::Begun)?;
     let keys = Keys { from: seal(&from)?, to: seal(&to)? };
-    let resealed = reseal_all(system, &keys, |count| reached(Step::Resealed(count))).await?;
-    // Once more: now everything must be sealed under the new key, and open.
-    reseal_all(system, &keys, |_| Err(RotateError::Storage(StorageError::Conflict))).await?;
+    let mut resealed = 0;
+    // Until a pass over everything has nothing left to do: by then every value was opened under the new key.
+    while reseal_all(system, &keys, &mut resealed, &mut reached).await? {}
     reached(Step::Verified)?;
-    if rotation.is_in_file && master_key::read(&rotation.files.current)?.as_ref() != Some(&to) {
-        rotation.files.advance()?;
+    if hand.is_in_file && hand.current.as_ref() != Some(&to) {
+        hand.files.advance()?;
     }
     reached(Step::KeyReplaced)?;
     finish(system, &begun, next_check).await?;
     reached(Step::Finished)?;
-    rotation.clean_up(to, resealed)
+    hand.clean_up(to, resealed)
 }
 
 fn seal(key: &MasterKey) -> Result<SealingKey, SealError> {
     SealingKey::from_master(key.expose())
 }
 
+fn has_check(key: &MasterKey, check: &str) -> Result<bool, SealError> {
+    Ok(seal(key)?.check_value()? == check)
+}
+
 /// The keys at hand.
-struct Rotation {
+struct Hand {
     files: KeyFiles,
     /// Whether the server reads its key from the data directory.
     is_in_file: bool,
@@ -135,9 +141,8 @@ struct Rotation {
     given: Option<MasterKey>,
 }
 
-impl Rotation {
-    fn prepare(system: &SystemScope, config: &Config, given: Option<MasterKey>) -> Result<Self, RotateError> {
-        let _ = system;
+impl Hand {
+    fn take(config: &Config, given: Option<MasterKey>) -> Result<Self, RotateError> {
         let files = KeyFiles::of(&config.storage.data_dir);
         let is_in_file = config.security.master_key.is_none();
         let current = match &config.security.master_key {
@@ -150,10 +155,160 @@ impl Rotation {
 
     fn with_check(&self, check: &str) -> Result<Option<MasterKey>, SealError> {
         for key in [&self.given, &self.current, &self.next, &self.former].into_iter().flatten() {
-            if seal(key)?.check_value()? == check {
+            if has_check(key, check)? {
                 return Ok(Some(key.clone()));
             }
         }
         Ok(None)
     }
+
+    /// What is left to say or to remove of a rotation that the database has finished.
+    fn finished(&self, installation: &Installation) -> Result<Option<Rotated>, RotateError> {
+        let check = &installation.master_key_check;
+        let is_present = |key: &Option<MasterKey>| match key {
+            Some(key) => has_check(key, check),
+            None => Ok(false),
+        };
+        if installation.rotation_to.is_some() {
+            return Ok(None);
+        }
+        if self.is_in_file {
+            if self.former.is_none() || !is_present(&self.current)? {
+                return Ok(None);
+            }
+            key_files::remove(&self.files.former)?;
+            let is_another_wanted = self.given.is_some() && !is_present(&self.given)?;
+            return Ok((!is_another_wanted).then(Rotated::default));
+        }
+        if is_present(&self.current)? {
+            return Ok(None);
+        }
+        if let Some(next) = self.next.clone().filter(|_| is_present(&self.next).unwrap_or(false)) {
+            return Ok(Some(self.placed(next, 0)));
+        }
+        Ok(is_present(&self.given)?.then(|| Rotated { is_given: true, ..Rotated::default() }))
+    }
+
+    /// The key before and the key after.
+    fn keys(
+        &self,
+        installation: &Installation,
+        generate: impl FnOnce() -> MasterKey,
+    ) -> Result<(MasterKey, MasterKey), RotateError> {
+        let check = &installation.master_key_check;
+        let Some(next_check) = &installation.rotation_to else {
+            let current =
+                self.current.clone().ok_or_else(|| MasterKeyError::Lost(self.files.current.clone()))?;
+            installation.admits(&seal(&current)?)?;
+            let to = self.given.clone().or_else(|| self.next.clone()).unwrap_or_else(generate);
+            return if has_check(&to, check)? { Err(RotateError::Same) } else { Ok((current, to)) };
+        };
+        let other = || RotateError::OtherBegun(self.files.next.clone());
+        if let Some(given) = &self.given
+            && !has_check(given, next_check)?
+        {
+            return Err(other());
+        }
+        let to = self.with_check(next_check)?.ok_or_else(other)?;
+        let from = self.with_check(check)?.ok_or(RotateError::NoFormer)?;
+        Ok((from, to))
+    }
+
+    /// Whether the new key must be written down before anything is sealed with it.
+    fn must_keep(&self, to: &MasterKey) -> bool {
+        if self.is_in_file { self.current.as_ref() != Some(to) } else { self.given.is_none() }
+    }
+
+    fn clean_up(&self, to: MasterKey, resealed: u64) -> Result<Rotated, RotateError> {
+        if self.is_in_file {
+            key_files::remove(&self.files.former)?;
+            return Ok(Rotated { resealed, ..Rotated::default() });
+        }
+        Ok(match self.given {
+            Some(_) => Rotated { resealed, is_given: true, ..Rotated::default() },
+            None => self.placed(to, resealed),
+        })
+    }
+
+    fn placed(&self, key: MasterKey, resealed: u64) -> Rotated {
+        Rotated { resealed, to_place: Some((key, self.files.next.clone())), is_given: false }
+    }
+}
+
+async fn begin(
+    system: &SystemScope,
+    installation: Stored<Installation>,
+    next_check: &str,
+) -> Result<Stored<Installation>, StorageError> {
+    if installation.rotation_to.is_some() {
+        return Ok(installation);
+    }
+    let begun = Installation { rotation_to: Some(next_check.to_owned()), ..installation.record.clone() };
+    system.records::<Installation>().replace(&installation, begun, Vec::new()).await
+}
+
+async fn finish(
+    system: &SystemScope,
+    begun: &Stored<Installation>,
+    next_check: String,
+) -> Result<(), StorageError> {
+    let done = Installation { master_key_check: next_check, rotation_to: None, ..begun.record.clone() };
+    let event = Event::new("master_key.rotated", Actor::System, Installation::ID, &ClientInfo::local())
+        .effect(system);
+    system.records::<Installation>().replace(begun, done, vec![event]).await?;
+    jobs::drain_effects(system).await
+}
+
+/// One pass over everything; answers whether there was anything to do.
+async fn reseal_all(
+    system: &SystemScope,
+    keys: &Keys,
+    total: &mut u64,
+    reached: &mut impl FnMut(Step) -> Result<(), RotateError>,
+) -> Result<bool, RotateError> {
+    let now = system.now();
+    // What has expired needn't be sealed again, and mustn't stay.
+    while system.ports().storage.purge_expired(now, PAGE).await? > 0 {}
+    let before = *total;
+    for kind in [Tenant::spec(), OneTime::spec()] {
+        let each = async |page: Vec<Located>| {
+            let done = try_join_all(page.iter().map(|located| reseal(system, keys, located))).await?;
+            let count = done.into_iter().filter(|changed| *changed).count() as u64;
+            *total += count;
+            if count > 0 { reached(Step::Resealed(*total)) } else { Ok(()) }
+        };
+        for_each_page(system, &kind, now, each).await?;
+    }
+    Ok(*total > before)
+}
+
+async fn reseal(system: &SystemScope, keys: &Keys, located: &Located) -> Result<bool, RotateError> {
+    let id = &located.document.id;
+    if located.document.kind == Tenant::KIND {
+        return change::<Tenant>(system, id, |tenant| keys.tenant(tenant)).await;
+    }
+    match TenantId::parse(&located.partition) {
+        Ok(tenant) if located.document.body.contains("\"answer\"") => {
+            let scope = system.open(tenant.clone(), ());
+            change::<OneTime>(&scope, id, |record| keys.one_time(&tenant, record)).await
+        }
+        _ => Ok(false),
+    }
+}
+
+async fn change<R: Record>(
+    scope: &Scope,
+    id: &str,
+    next: impl Fn(&R) -> Result<Option<R>, ResealError>,
+) -> Result<bool, RotateError> {
+    let mut has_changed = false;
+    let records = scope.records::<R>();
+    records
+        .update::<RotateError>(id, |old| {
+            let next = next(&old.record)?;
+            has_changed = next.is_some();
+            Ok(next.map_or(Change::Keep, |next| Change::Put(next, Vec::new())))
+        })
+        .await?;
+    Ok(has_changed)
 }

@@ -1,6 +1,7 @@
 //! The storage a server under test runs on.
 
 use backends::redis::{Options as RedisOptions, RedisEphemeral};
+use backends::sql::postgres::{Options as PostgresOptions, PostgresStorage};
 use backends::sql::sqlite::{Options, SqliteStorage};
 use kernel::memory::{DocumentStorage, MemoryEphemeral, MemoryStorage};
 use kernel::{Ephemeral, Storage};
@@ -68,7 +69,7 @@ impl Database {
     async fn on_servers() -> Self {
         let postgres = testbed::postgres::shared().expect("a PostgreSQL server");
         let url = postgres.fresh_database().expect("an empty database");
-        let storage = MemoryStorage::new();
+        let storage = PostgresStorage::open(&url, PostgresOptions::default()).expect("a usable URL");
         let redis = testbed::redis::shared().expect("a Redis server");
         let namespace = url.rsplit('/').next().unwrap_or_default().to_owned();
         let options = RedisOptions { namespace, ..RedisOptions::default() };

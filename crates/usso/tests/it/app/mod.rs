@@ -25,7 +25,7 @@ pub use people::{Anonymous, TenantHandle, User};
 pub use requests::{Body, Requests};
 
 use kernel::memory::MemoryEphemeral;
-use kernel::{Ephemeral, Ports, SystemRandom, TestClock};
+use kernel::{Ephemeral, Ports, Storage, SystemRandom, SystemScope, TestClock};
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
@@ -111,6 +111,35 @@ impl TestApp {
         let (mut config, ports) = (self.config.clone(), self.ports.clone());
         change(&mut config);
         Self::start(config, ports, self.clock.clone(), self.database.clone()).await
+    }
+
+    /// The same installation on another database, to which it was copied.
+    pub async fn moved_to(&self, database: &Arc<Database>) -> Self {
+        let (storage, ephemeral) = (database.storage(), database.ephemeral());
+        let ports = Ports { storage, ephemeral, ..self.ports.clone() };
+        Self::start(self.config.clone(), ports, self.clock.clone(), database.clone()).await
+    }
+
+    /// Tries to start a server on a storage with a configuration like this one's; answers why it doesn't.
+    pub async fn try_start(
+        &self,
+        storage: Arc<dyn Storage>,
+        change: impl FnOnce(&mut Config),
+    ) -> Result<(), String> {
+        let mut config = self.config.clone();
+        change(&mut config);
+        let ports = Ports { storage, ..self.ports.clone() };
+        startup::assemble(&config, 8000, ports).await.map(drop).map_err(|e| e.to_string())
+    }
+
+    /// What it was configured with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The platform of another storage, at this server's time.
+    pub fn platform_on(&self, storage: Arc<dyn Storage>) -> SystemScope {
+        SystemScope::new(Ports { storage, ..self.ports.clone() })
     }
 
     /// Another instance beside this one on the same database, which hears its messages and reads the feed.

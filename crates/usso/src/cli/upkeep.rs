@@ -1,0 +1,281 @@
+//! The commands for a whole installation: moving it, keeping a copy, giving it another master key.
+
+use super::{runtime, say};
+use crate::app::master_key;
+use crate::app::startup::{self, StartError};
+use crate::app::upkeep::copy::{self, Compared, Outcome, Phase};
+use crate::app::upkeep::exclusive::Exclusive;
+use crate::app::upkeep::rotate::{self, Rotated, Step};
+use crate::app::upkeep::{backup, key_files, restore};
+use crate::config::{Config, DatabaseUrl, Flags, MasterKey};
+use clap::{Args, Subcommand};
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Work with the database while the server is stopped
+    #[command(subcommand)]
+    Storage(StorageCommand),
+    /// Write the embedded database to a file, also while the server is running
+    Backup {
+        /// The file to make
+        file: PathBuf,
+    },
+    /// Put the database of a backup in the place of the embedded one while the server is stopped
+    Restore {
+        /// The backup
+        file: PathBuf,
+        /// Replace the database there is; it is kept under another name
+        #[arg(long)]
+        force: bool,
+    },
+    /// Work with the master key while the server is stopped
+    #[command(subcommand, name = "master-key")]
+    MasterKey(MasterKeyCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum StorageCommand {
+    /// Copy the whole installation to another, empty database; run again, it goes on where it stopped
+    Copy(CopyArgs),
+}
+
+// The URLs are parsed here and not by the parser of arguments, which would repeat a wrong one with its password.
+#[derive(Args)]
+pub(super) struct CopyArgs {
+    /// The database to copy from, such as sqlite:./data/usso.db; the configured one by default
+    #[arg(long, value_name = "URL", required_unless_present = "to")]
+    from: Option<String>,
+    /// The database to copy to, such as postgres://user@host/usso; the configured one by default
+    #[arg(long, value_name = "URL")]
+    to: Option<String>,
+}
+
+impl std::fmt::Debug for CopyArgs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CopyArgs").finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum MasterKeyCommand {
+    /// Seal everything under another master key; run again, it goes on where it stopped
+    Rotate {
+        /// The file with the new key: 32 bytes in base64
+        #[arg(long, value_name = "FILE", conflicts_with = "generate")]
+        new_key_file: Option<PathBuf>,
+        /// Generate the new key (the default)
+        #[arg(long)]
+        generate: bool,
+    },
+}
+
+pub(super) fn run(command: Command, flags: Flags) -> Result<(), StartError> {
+    let config = Config::load(flags)?;
+    match command {
+        Command::Storage(StorageCommand::Copy(args)) => copy(&config, &args),
+        Command::Backup { file } => back_up(&config, &file),
+        Command::Restore { file, force } => {
+            let restored = runtime()?.block_on(restore::restore(&config, &file, force))?;
+            say(&format!(
+                "Restored {} as it was at {}.\n",
+                config.storage.database(),
+                restored.header.created_at.to_rfc3339()
+            ))?;
+            match restored.predecessor {
+                Some(path) => say(&format!("The database before is kept: {}\n", path.display())),
+                None => Ok(()),
+            }
+        }
+        Command::MasterKey(MasterKeyCommand::Rotate { new_key_file, generate: _ }) => {
+            rotate_key(&config, new_key_file.as_deref())
+        }
+    }
+}
+
+fn back_up(config: &Config, file: &Path) -> Result<(), StartError> {
+    let header = backup::backup(config, file)?;
+    let megabytes = header.database_bytes.div_ceil(1_000_000);
+    say(&format!(
+        "{}: the database as of {}, {megabytes} MB.\nThe master key is not inside. Without it this backup is of no use: keep \
+         it too, and apart.\n",
+        file.display(),
+        header.created_at.to_rfc3339()
+    ))
+}
+
+// ---- storage copy -----------------------------------------------------------------------------------------------
+
+fn copy(config: &Config, args: &CopyArgs) -> Result<(), StartError> {
+    let from = database(config, args.from.as_deref(), "--from")?;
+    let to = database(config, args.to.as_deref(), "--to")?;
+    if from == to {
+        return Err("source and target are the same database".into());
+    }
+    if let DatabaseUrl::Sqlite(path) = &from
+        && !path.exists()
+    {
+        return Err(format!("there is no database {}", path.display()).into());
+    }
+    let outcome = runtime()?.block_on(async {
+        let source = Exclusive::open(&from).await?;
+        let target = Exclusive::open(&to).await?;
+        let mut progress = Progress::new();
+        let copied = copy::copy(source.system(), target.system(), |phase, done, total| {
+            progress.show(phase, done, total);
+        });
+        let copied = copied.await;
+        progress.end();
+        // The target first: what must be said of it is worth more.
+        target.close().await?;
+        source.close().await?;
+        Ok::<_, StartError>(copied?)
+    })?;
+    say(&table(&outcome))?;
+    if !outcome.is_same() {
+        return Err(format!(
+            "{to} does not hold what {from} holds, and no server starts on it: empty it and copy again"
+        )
+        .into());
+    }
+    say(&format!(
+        "{to} holds what {from} holds. Start the server on it with the same master key; tokens issued before stay valid.\n"
+    ))
+}
+
+fn database(config: &Config, url: Option<&str>, flag: &str) -> Result<DatabaseUrl, StartError> {
+    match url {
+        None => Ok(config.storage.database()),
+        Some(url) => DatabaseUrl::from_str(url).map_err(|reason| format!("{flag}: {reason}").into()),
+    }
+}
+
+fn table(outcome: &Outcome) -> String {
+    let line = |kind: &Compared| {
+        let digest = hexadecimal(&kind.source.digest);
+        if kind.is_same() {
+            format!("{:<14} {:>10}  {digest}  same\n", kind.kind, kind.source.count)
+        } else {
+            let (count, other) = (kind.target.count, hexadecimal(&kind.target.digest));
+            format!("{:<14} {:>10}  {digest}  DIFFERS: {count}  {other}\n", kind.kind, kind.source.count)
+        }
+    };
+    let lines: String = outcome.kinds.iter().map(line).collect();
+    format!("{:<14} {:>10}  checksum\n{lines}", "kind", "documents")
+}
+
+/// Enough of a checksum to compare by eye.
+fn hexadecimal(digest: &[u8; 32]) -> String {
+    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// How far a copy is: one line that changes on a terminal, a line a step elsewhere.
+struct Progress {
+    is_terminal: bool,
+    shown: Option<(Phase, u64)>,
+}
+
+impl Progress {
+    const WIDTH: u64 = 40;
+
+    fn new() -> Self {
+        Self { is_terminal: std::io::stderr().is_terminal(), shown: None }
+    }
+
+    fn show(&mut self, phase: Phase, done: u64, total: u64) {
+        // Per mille: more often nobody would see a difference.
+        let share = done.saturating_mul(1_000).checked_div(total).unwrap_or(done / 5_000);
+        if self.shown == Some((phase, share)) {
+            return;
+        }
+        let is_new_phase = self.shown.is_none_or(|(before, _)| before != phase);
+        self.shown = Some((phase, share));
+        let name = match phase {
+            Phase::Counting => "counting",
+            Phase::Copying => "copying",
+            Phase::Comparing => "comparing",
+        };
+        if !self.is_terminal {
+            if is_new_phase {
+                note(&format!("{name} …\n"));
+            }
+            return;
+        }
+        let text = if total == 0 {
+            format!("\r{name:<9} {done}")
+        } else {
+            let full = usize::try_from(share * Self::WIDTH / 1_000).unwrap_or(0);
+            let width = usize::try_from(Self::WIDTH).unwrap_or(full);
+            let bar = format!("{}{}", "=".repeat(full), " ".repeat(width.saturating_sub(full)));
+            format!("\r{name:<9} [{bar}] {done} of {total}")
+        };
+        note(&text);
+    }
+
+    fn end(&self) {
+        if self.is_terminal && self.shown.is_some() {
+            note("\n");
+        }
+    }
+}
+
+/// To the operator, beside what a script reads. That nobody listens is no failure.
+fn note(text: &str) {
+    let mut err = std::io::stderr().lock();
+    drop(err.write_all(text.as_bytes()).and_then(|()| err.flush()));
+}
+
+// ---- master-key rotate -------------------------------------------------------------------------------------------
+
+fn rotate_key(config: &Config, new_key_file: Option<&Path>) -> Result<(), StartError> {
+    let given = new_key_file.map(read_key).transpose()?;
+    let database = config.storage.database();
+    if let DatabaseUrl::Sqlite(path) = &database
+        && !path.exists()
+    {
+        return Err(format!("there is no database {}", path.display()).into());
+    }
+    startup::make_data_dir(&config.storage.data_dir)?;
+    let rotated = runtime()?.block_on(async {
+        let held = Exclusive::open(&database).await?;
+        let rotated = rotate::rotate(held.system(), config, given, |step| {
+            match step {
+                Step::Begun => note("sealing everything under the new key …\n"),
+                Step::Verified => note("everything opens under the new key\n"),
+                Step::KeyKept | Step::Resealed(_) | Step::KeyReplaced | Step::Finished => {}
+            }
+            Ok(())
+        });
+        let rotated = rotated.await;
+        held.close().await?;
+        Ok::<_, StartError>(rotated?)
+    })?;
+    say_rotated(config, &rotated, new_key_file)
+}
+
+fn read_key(path: &Path) -> Result<MasterKey, StartError> {
+    Ok(master_key::read(path)?.ok_or_else(|| format!("there is no file {}", path.display()))?)
+}
+
+fn say_rotated(config: &Config, rotated: &Rotated, new_key_file: Option<&Path>) -> Result<(), StartError> {
+    say(&format!("The master key is another one; {} records were sealed again.\n", rotated.resealed))?;
+    match (&rotated.to_place, new_key_file.filter(|_| rotated.is_given)) {
+        (Some((key, kept)), _) => {
+            say(&format!(
+                "\n  master key (shown once): {}\n\nPut it where MASTER_KEY comes from before you start the server again.\n",
+                master_key::to_text(key).as_str()
+            ))?;
+            key_files::remove(kept)?;
+        }
+        (None, Some(file)) => say(&format!(
+            "Put the key of {} where MASTER_KEY comes from before you start the server again.\n",
+            file.display()
+        ))?,
+        (None, None) => {
+            say(&format!("It is in {}.\n", master_key::file(&config.storage.data_dir).display()))?;
+        }
+    }
+    say("Backups made before need the key before.\n")
+}
