@@ -195,20 +195,15 @@ pub trait Storage: Send + Sync + 'static {
         after: Option<Place>,
         limit: u32,
         now: Timestamp,
-    ) -> BoxFuture<'_, Result<Vec<Located>, StorageError>> {
-        let _ = (kind, after, limit, now);
-        Box::pin(std::future::ready(Err(StorageError::Unavailable("scan".to_owned()))))
-    }
+    ) -> BoxFuture<'_, Result<Vec<Located>, StorageError>>;
 
     /// System: writes documents exactly as they are, revision and times included, without effects. One that is there
     /// with the same revision is left alone, so a load that was cut off can be repeated. Answers how many it wrote.
     ///
     /// # Errors
-    /// `Exists`, `KeyTaken` when another document has the id or a key; then none of this call is written.
-    fn load(&self, documents: Vec<Located>) -> BoxFuture<'_, Result<u32, StorageError>> {
-        let _ = documents;
-        Box::pin(std::future::ready(Err(StorageError::Unavailable("load".to_owned()))))
-    }
+    /// `Exists`, `KeyTaken` when another document, expired or not, has the id or a key; then none of this call is
+    /// written.
+    fn load(&self, documents: Vec<Located>) -> BoxFuture<'_, Result<u32, StorageError>>;
 
     /// System: answers when the database does.
     fn ping(&self) -> BoxFuture<'_, Result<(), StorageError>>;

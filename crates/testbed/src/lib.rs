@@ -4,5 +4,6 @@
 
 mod child;
 pub mod postgres;
+mod processes;
 pub mod proxy;
 pub mod redis;

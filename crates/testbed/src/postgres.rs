@@ -1,19 +1,19 @@
 //! A PostgreSQL server.
 
 use crate::child;
+use crate::processes::{children_of, running, signal, state, wait_until};
 use rustix::fs::chown;
-use rustix::process::{Gid, Pid, Signal, Uid, geteuid, kill_process};
+use rustix::process::{Gid, Signal, Uid, geteuid};
 use std::io::{Error, Result, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const START_LIMIT: Duration = Duration::from_secs(30);
 const STOP_LIMIT: Duration = Duration::from_secs(10);
-const POLL_GAP: Duration = Duration::from_millis(5);
 /// Between finding a free port and listening on it somebody else may take it.
 const PORTS_TRIED: usize = 5;
 /// What the directories of all servers start with; the process id of their owner follows.
@@ -173,7 +173,7 @@ impl Server {
     pub fn freeze(&self) -> Result<()> {
         // Until it has really stopped, the postmaster makes more children.
         wait_until("all processes stop", STOP_LIMIT, || {
-            let moving = |pid: &u32| stat(*pid).is_some_and(|(state, _)| !matches!(state, 'T' | 'Z' | 'X'));
+            let moving = |pid: &u32| state(*pid).is_some_and(|state| !matches!(state, 'T' | 'Z' | 'X'));
             let moving: Vec<u32> = self.pids().into_iter().filter(moving).collect();
             moving.iter().for_each(|pid| drop(signal(*pid, Signal::STOP)));
             moving.is_empty()
@@ -410,45 +410,6 @@ fn missing(program: &str) -> Error {
     Error::other(format!("`{program}` is missing: install the package `postgresql`"))
 }
 
-fn signal(pid: u32, signal: Signal) -> Result<()> {
-    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return Ok(()) };
-    match kill_process(pid, signal) {
-        // It ended by itself.
-        Err(rustix::io::Errno::SRCH) => Ok(()),
-        other => Ok(other?),
-    }
-}
-
-/// The state letter and the parent of a process.
-fn stat(pid: u32) -> Option<(char, u32)> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name, in brackets, may hold anything.
-    let (_, rest) = text.rsplit_once(") ")?;
-    let mut fields = rest.split(' ');
-    Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
-}
-
-fn running(pid: u32) -> bool {
-    stat(pid).is_some_and(|(state, _)| state != 'Z' && state != 'X')
-}
-
-fn children_of(parent: u32) -> Vec<u32> {
-    let Ok(processes) = std::fs::read_dir("/proc") else { return Vec::new() };
-    let pids = processes.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter(|pid| stat(*pid).is_some_and(|(_, owner)| owner == parent)).collect()
-}
-
-fn wait_until(what: &str, limit: Duration, mut done: impl FnMut() -> bool) -> Result<()> {
-    let deadline = Instant::now() + limit;
-    while !done() {
-        if Instant::now() > deadline {
-            return Err(Error::other(format!("waited {limit:?} in vain until {what}")));
-        }
-        std::thread::park_timeout(POLL_GAP);
-    }
-    Ok(())
-}
-
 fn remove_if_there(path: &Path) -> Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
@@ -506,14 +467,9 @@ mod tests {
         let server = shared().unwrap();
         server.freeze().unwrap();
         let pids = server.pids();
-        let states: Vec<_> = pids.into_iter().filter_map(stat).map(|(state, _)| state).collect();
+        let states: Vec<_> = pids.into_iter().filter_map(state).collect();
         assert!(states.iter().all(|state| *state == 'T'), "{states:?}");
         server.thaw().unwrap();
         assert_eq!(server.psql("postgres", "SELECT 1").unwrap(), "1");
-        let started = Instant::now();
-        for _ in 0..5 {
-            server.fresh_database().unwrap();
-        }
-        println!("a database takes {:?}", started.elapsed() / 5);
     }
 }

@@ -3,7 +3,7 @@
 //! Every record kind has a table of its own with the same columns, so an operator can read `users` in a shell,
 //! and index tables beside it: `<kind>_keys` (unique names), `<kind>_tags` (filter, in order of creation) and
 //! `<kind>_sorts` (filter, in order of another attribute). [`schema`] says what they look like in any SQL
-//! dialect, `labels` how keys, tags and sort attributes are written, `page` how a list becomes SQL.
+//! dialect, `page` how a list becomes SQL.
 //! [`sqlite`] is the embedded database, [`postgres`] the one that many instances share.
 
 mod labels;
@@ -37,6 +37,8 @@ pub mod sqlite;
 pub mod sqlite_backup;
 #[cfg(feature = "sqlite")]
 mod sqlite_change;
+#[cfg(feature = "sqlite")]
+mod sqlite_labels;
 #[cfg(feature = "sqlite")]
 mod sqlite_open;
 #[cfg(feature = "sqlite")]

@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 /// How many documents a clean-up removes in one transaction.
-const CLEANUP_STEP: u32 = 256;
+const CLEANUP_STEP: u32 = 64;
 
 /// How long a clean-up goes on before it answers how far it got.
 const CLEANUP_LIMIT: Duration = Duration::from_millis(500);

@@ -13,9 +13,6 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row, Statement};
 
-/// How often a call is tried again after losing its connection.
-const LOSSES: u32 = 2;
-
 /// How often a call is tried again because of others' writes.
 const CLASHES: u32 = 5;
 
@@ -188,7 +185,7 @@ impl Database {
             return Err(closed());
         }
         let deadline = Instant::now() + CALL_LIMIT;
-        let (mut losses, mut clashes) = (0, 0);
+        let (mut losses, mut clashes) = (0usize, 0);
         loop {
             let lease = timeout_at(deadline, self.lease()).await.unwrap_or_else(|_| Err(late()))?;
             let lease = Arc::new(lease);
@@ -213,7 +210,8 @@ impl Database {
                     tracing::debug!(error = %explain(&error), "a statement is tried again");
                     tokio::time::sleep(Duration::from_millis(u64::from(clashes * clashes) * 2)).await;
                 }
-                Trouble::Lost if losses < LOSSES => {
+                // A server that went down took all pooled connections with it, and the pool notices one by one.
+                Trouble::Lost if losses <= self.pool.status().max_size => {
                     losses += 1;
                     lease.discard();
                 }

@@ -189,7 +189,7 @@ impl Address {
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             match pair.split_once('=') {
                 Some(("sslmode", value)) => mode = Some(value.to_owned()),
-                Some(("sslrootcert", value)) if value == "system" => {}
+                Some(("sslrootcert", "system")) => {}
                 Some(("sslrootcert", value)) => roots = Some(PathBuf::from(decode(value))),
                 _ => rest.push(pair),
             }

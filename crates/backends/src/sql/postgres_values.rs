@@ -199,13 +199,12 @@ mod tests {
 
     #[test]
     fn the_null_character_survives_in_json() {
-        let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
         for text in
             ["\0", "a\0\u{1}b", "\\u0000", "\\\0", "\u{1}\u{2}", "\u{1}\0\u{1}\u{1}", "\"\\", "é\n\u{2}"]
         {
             let json = serde_json::json!({ text: [text, { "k": text }] }).to_string();
             let stored = escape_json(&json).into_owned();
-            assert!(!value(&stored).to_string().contains("\\u0000\""), "{stored}");
+            assert!(!stored.replace("\\\\", "").contains("\\u0000"), "{stored}");
             assert_eq!(unescape_json(stored), json);
         }
         assert!(matches!(escape_json("{\"a\":\"\\n\"}"), Cow::Borrowed(_)));

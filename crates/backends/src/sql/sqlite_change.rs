@@ -3,7 +3,7 @@
 //! Everything a caller can be refused for is found out before the first row is written, so a refusal needs no
 //! savepoint. Only the database's own failures can come after that; the group is then rolled back.
 
-use super::labels::{SortValue, decode_list, decode_sorts, encode_list, encode_sorts};
+use super::sqlite_labels::{SortValue, decode_list, decode_sorts, encode_list, encode_sorts};
 use super::sqlite_open::unavailable;
 use super::sqlite_statements::Statements;
 use kernel::{Document, Effect, Revision, StorageError, Timestamp};

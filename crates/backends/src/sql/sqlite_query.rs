@@ -4,9 +4,10 @@
 //! lists have connections of their own, so a long list never makes a point read wait. A read begun after a write
 //! was acknowledged sees it: every read is a new read transaction.
 
-use super::labels::{FieldNames, decode_list, decode_sorts};
+use super::labels::FieldNames;
 use super::page::{Bound, Order, Plan, plan};
 use super::schema::SQLITE;
+use super::sqlite_labels::{decode_list, decode_sorts};
 use super::sqlite_open::unavailable;
 use super::sqlite_statements::Statements;
 use kernel::query::COUNT_BOUND;

@@ -1,6 +1,6 @@
 //! The rules a driver checks, how often each was checked, and what broke it.
 
-use crate::table::{Row, number};
+use crate::table::Row;
 use std::collections::BTreeMap;
 
 const SHOWN: usize = 3;
@@ -48,7 +48,7 @@ impl Faults {
             .iter()
             .map(|(name, rule)| Row {
                 what: (*name).to_owned(),
-                figure: format!("{} of {} not so", rule.broken, number(rule.checked as f64)),
+                figure: format!("{} of {} not so", rule.broken, rule.checked),
                 bare: "–".to_owned(),
                 ratio: "–".to_owned(),
                 goal: "0".to_owned(),
@@ -79,6 +79,6 @@ mod tests {
         let (mut all, mut one) = (Faults::default(), Faults::default());
         one.check("a", false, || "x".to_owned());
         (0..5).for_each(|_| all.merge(one.clone()));
-        assert_eq!(all.rows().first().map(|r| r.figure.clone()), Some("5 of 5.00 not so".to_owned()));
+        assert_eq!(all.rows().first().map(|r| r.figure.clone()), Some("5 of 5 not so".to_owned()));
     }
 }

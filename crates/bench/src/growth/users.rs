@@ -6,14 +6,20 @@ use crate::accounts::credentials;
 use crate::client::{API, Connection, request};
 use crate::crash::Reply;
 use kernel::record::sort_bytes;
-use kernel::{Document, Key, Located, Query, Record, Revision, SystemRandom, TenantId, Timestamp, UserId};
+use kernel::{
+    Document, Key, Located, Query, Record, Revision, Storage, StorageError, SystemRandom, TenantId,
+    Timestamp, UserId,
+};
 use std::io::{Error, Result};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use usso::identity::users::model::User;
 use usso::tenant::TenantScope;
 
-const BATCH: u64 = 2_000;
+/// What any database writes well within the time a call may take.
+const BATCH: u64 = 500;
+/// A batch that was cut off may be repeated.
+const TRIES: u32 = 5;
 const PASSWORD: &str = "Correct-Horse-Battery-7!";
 const MICROS_APART: i64 = 1_000;
 
@@ -62,10 +68,20 @@ pub fn fill(installation: &Installation, slug: &str, users: u64) -> Result<Fille
         for first in (0..users).step_by(usize::try_from(BATCH).unwrap_or(1)) {
             let numbers = first..(first + BATCH).min(users);
             let documents = numbers.map(|number| located(&scope, &owner.record, number));
-            storage.load(documents.collect::<Result<_>>()?).await.map_err(Error::other)?;
+            load(storage.as_ref(), documents.collect::<Result<_>>()?).await?;
         }
         Ok(Filled { scope, users })
     })
+}
+
+async fn load(storage: &dyn Storage, documents: Vec<Located>) -> Result<()> {
+    for _ in 1..TRIES {
+        match storage.load(documents.clone()).await {
+            Err(StorageError::Unavailable(_)) => {}
+            other => return other.map(drop).map_err(Error::other),
+        }
+    }
+    storage.load(documents).await.map(drop).map_err(Error::other)
 }
 
 async fn create(installation: &Installation, slug: &str) -> Result<TenantId> {

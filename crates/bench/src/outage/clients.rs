@@ -75,6 +75,11 @@ impl Seen {
     pub fn is_success(&self) -> bool {
         matches!(self.status, 200 | 201)
     }
+
+    /// Whether it says, as it should, that the store is away.
+    pub fn is_refusal(&self) -> bool {
+        self.status == 503 && self.has_retry_after
+    }
 }
 
 /// All clients of a round.
@@ -102,7 +107,7 @@ impl Load {
                         instance,
                         pause,
                         name,
-                        registered: 0,
+                        tried: 0,
                         account,
                         sessions: vec![session],
                         seen: Vec::new(),
@@ -139,7 +144,7 @@ struct Client {
     instance: usize,
     pause: Duration,
     name: String,
-    registered: usize,
+    tried: usize,
     account: Account,
     /// The newest is the one in use.
     sessions: Vec<Session>,
@@ -151,6 +156,8 @@ impl Client {
     async fn work(mut self, address: SocketAddr, stop: Arc<AtomicBool>) -> Result<Self> {
         let mut connection = Connection::open(address).await?;
         while !stop.load(Ordering::Relaxed) {
+            // A registration that was refused may have been committed: its name is used up.
+            self.tried += 1;
             let bytes = self.request(&connection)?;
             let sent = Instant::now();
             let exchange = tokio::time::timeout(PATIENCE, connection.exchange(&bytes)).await;
@@ -184,18 +191,14 @@ impl Client {
             Kind::Me => session.me(connection),
             Kind::Refresh => session.refreshing(connection),
             Kind::Login => self.account.signing_in(&At::default(), connection),
-            Kind::Registration => Account::numbered(&self.name, self.registered + 1).registering(connection),
+            Kind::Registration => Account::numbered(&self.name, self.tried).registering(connection),
         })
     }
 
     fn remember(&mut self, reply: &Reply) -> Result<()> {
         match self.kind {
             Kind::KeySet | Kind::Me => {}
-            Kind::Login => self.sessions.push(Session::of(&At::default(), reply)?),
-            Kind::Registration => {
-                self.registered += 1;
-                self.sessions.push(Session::of(&At::default(), reply)?);
-            }
+            Kind::Login | Kind::Registration => self.sessions.push(Session::of(&At::default(), reply)?),
             Kind::Refresh => {
                 let next = Session::of(&At::default(), reply)?;
                 if let Some(last) = self.sessions.last_mut() {
@@ -238,8 +241,12 @@ pub async fn guess(address: SocketAddr, victim: &Account) -> Result<Vec<u16>> {
     let mut connection = Connection::open(address).await?;
     let bytes = victim.guessing(&At::default(), &connection);
     let mut statuses = Vec::new();
-    for _ in 0..6 {
-        statuses.push(connection.exchange(&bytes).await?.status);
+    while statuses.len() < 6 {
+        match connection.exchange(&bytes).await?.status {
+            // The disk stalls.
+            503 => tokio::time::sleep(Duration::from_millis(100)).await,
+            status => statuses.push(status),
+        }
     }
     Ok(statuses)
 }

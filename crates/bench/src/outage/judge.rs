@@ -2,6 +2,7 @@
 
 use super::Outage;
 use super::clients::{Kind, Seen};
+use super::disk::Stall;
 use crate::fleet::faults::Faults;
 use crate::histogram::Histogram;
 use crate::table::Row;
@@ -11,6 +12,9 @@ use std::time::{Duration, Instant};
 pub const RECOVERY: Duration = Duration::from_secs(2);
 /// How long an answer may take that says the store is away.
 const REFUSAL: Duration = Duration::from_millis(1500);
+
+/// How many refusals a stalling disk may explain.
+const EXCUSED_PERCENT: f64 = 1.0;
 
 const KEY_SET: &str = "the key set is answered with 200 throughout";
 const ME: &str = "/me of confirmed sessions is answered with 200 throughout";
@@ -55,15 +59,34 @@ struct Figures {
 #[derive(Debug, Clone, Default)]
 pub struct Judge {
     figures: [Figures; Outage::ALL.len()],
+    stalls: usize,
+    longest_stall: Duration,
+    answers: u64,
+    /// Refusals that a stall of the disk explains.
+    excused: u64,
 }
 
 impl Judge {
     /// Judges a round; answers a line for each outage.
-    pub fn judge(&mut self, seen: &[Seen], windows: &[Window], faults: &mut Faults) -> Vec<String> {
+    pub fn judge(
+        &mut self,
+        seen: &[Seen],
+        (windows, stalls): (&[Window], &[Stall]),
+        faults: &mut Faults,
+    ) -> Vec<String> {
         for seen in seen {
             let window = windows.iter().find(|window| window.touches(seen));
-            check(seen, window, faults);
+            let is_stalled = stalls.iter().any(|stall| stall.touches(seen));
+            self.answers += 1;
+            if is_stalled && seen.kind.needs_the_store() && seen.is_refusal() {
+                self.excused += 1;
+            } else {
+                check(seen, window, faults);
+            }
         }
+        self.stalls += stalls.len();
+        let longest = stalls.iter().map(|stall| stall.until - stall.from).max();
+        self.longest_stall = self.longest_stall.max(longest.unwrap_or_default());
         let mut lines = Vec::new();
         for (window, figures) in windows.iter().zip(&mut self.figures) {
             let round = measure(seen, window, faults);
@@ -97,12 +120,24 @@ impl Judge {
             let p99 = format!("{:.1} ms", ms(&figures.me, 0.99));
             rows.push(Row::plain(&format!("{name}: /me, p99"), p99).note(spread(&figures.me)));
         }
+        let share = 100.0 * self.excused as f64 / (self.answers as f64).max(1.0);
+        rows.push(
+            Row::at_most("refusals excused because the disk stalled", "%", share, EXCUSED_PERCENT).note(
+                format!(
+                    "{} of {} answers; {} stalls, longest {} ms",
+                    self.excused,
+                    self.answers,
+                    self.stalls,
+                    self.longest_stall.as_millis()
+                ),
+            ),
+        );
         rows
     }
 }
 
 fn check(seen: &Seen, window: Option<&Window>, faults: &mut Faults) {
-    let (succeeded, refused) = (seen.is_success(), seen.status == 503 && seen.has_retry_after);
+    let (succeeded, refused) = (seen.is_success(), seen.is_refusal());
     let during = window.map_or("calm", |window| window.outage.name());
     let example = || {
         format!(
@@ -197,8 +232,21 @@ mod tests {
     fn judged(seen: &[Seen], outage: Outage, begun: Instant) -> Vec<String> {
         let (struck, returned) = (begun + Duration::from_secs(1), begun + Duration::from_secs(2));
         let mut faults = Faults::default();
-        Judge::default().judge(seen, &[Window { outage, struck, returned }], &mut faults);
+        Judge::default().judge(seen, (&[Window { outage, struck, returned }], &[]), &mut faults);
         broken(&faults)
+    }
+
+    #[test]
+    fn a_stalled_disk_excuses_refusals_and_nothing_else() {
+        let begun = Instant::now();
+        let stall = Stall { from: begun, until: begun + Duration::from_secs(1) };
+        let at = |kind, ms, status| seen(kind, begun + Duration::from_millis(ms), status);
+        let asked = [at(Kind::Refresh, 500, 503), at(Kind::Refresh, 500, 401), at(Kind::Me, 500, 503)];
+        let (mut judge, mut faults) = (Judge::default(), Faults::default());
+        judge.judge(&asked, (&[], &[stall]), &mut faults);
+        assert_eq!((broken(&faults), judge.excused), (vec![ME.to_owned(), CALM.to_owned()], 1));
+        judge.judge(&[at(Kind::Refresh, 1500, 503)], (&[], &[stall]), &mut faults);
+        assert_eq!(judge.excused, 1, "it is over");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! nothing may need Redis, and whatever was acknowledged must be there afterwards.
 
 mod clients;
+mod disk;
 mod judge;
 mod site;
 
@@ -10,6 +11,7 @@ use crate::fleet::calls::{Account, Session};
 use crate::fleet::faults::Faults;
 use crate::table::Row;
 use clients::Load;
+use disk::Disk;
 use judge::{Judge, Window};
 use site::Site;
 use std::io::{Error, Result};
@@ -115,6 +117,7 @@ impl Driver {
     fn round(&mut self, round: u32, time: Duration, say: &impl Fn(String)) -> Result<()> {
         let addresses = self.site.addresses();
         let load = self.runtime.block_on(Load::start(&addresses, round))?;
+        let disk = Disk::watch(self.site.directory())?;
         let mut windows = Vec::new();
         for outage in Outage::ALL {
             self.rest(CALM);
@@ -132,7 +135,7 @@ impl Driver {
         }
         let (seen, sessions, faults) = self.runtime.block_on(load.stop())?;
         self.faults.merge(faults);
-        for line in self.judge.judge(&seen, &windows, &mut self.faults) {
+        for line in self.judge.judge(&seen, (&windows, &disk.stop()?), &mut self.faults) {
             say(format!("round {round}: {line}"));
         }
         let sessions = self.check(sessions)?;

@@ -101,13 +101,30 @@ pub async fn open(config: &Config, port: u16) -> Result<Instance, StartError> {
     ports.storage.prepare(&kinds()).await?;
     let system = SystemScope::new(ports.clone());
     let lease = Lease::take(&system, config.storage.redis_uri.is_none()).await?;
-    // One at a time: of instances that start together on an empty database one makes the default tenant.
+    match join(config, port, ports, &lease).await {
+        Ok((instance, reader)) => Ok(Instance { shared: Some(Shared { lease, reader }), ..instance }),
+        Err(error) => {
+            // Or the next start would wait until it ends.
+            drop(lease.release(&system).await);
+            Err(error)
+        }
+    }
+}
+
+/// One at a time: of instances that start together on an empty database one makes the default tenant.
+async fn join(
+    config: &Config,
+    port: u16,
+    ports: Ports,
+    lease: &Lease,
+) -> Result<(Instance, coherence::Reader), StartError> {
+    let system = SystemScope::new(ports.clone());
     lease::wait_for_turn(&system, "start", lease.id()).await?;
     let assembled = assemble(config, port, ports).await;
     lease::end_turn(&system, "start", lease.id()).await?;
     let instance = assembled?;
     let reader = coherence::join(&instance.state).await?;
-    Ok(Instance { shared: Some(Shared { lease, reader }), ..instance })
+    Ok((instance, reader))
 }
 
 /// Makes the data directory (mode 0700) if it isn't there.

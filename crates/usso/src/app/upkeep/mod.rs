@@ -7,6 +7,6 @@ pub mod checksum;
 pub mod copy;
 pub mod exclusive;
 pub mod key_files;
-pub mod restore;
 pub mod reseal;
+pub mod restore;
 pub mod rotate;

@@ -68,7 +68,8 @@ async fn an_installation_moves_with_its_tokens_keys_and_secrets() {
 
 #[tokio::test]
 async fn a_copy_cut_off_at_any_write_is_finished_by_running_it_again() {
-    let app = TestApp::new().await;
+    // In memory: what is tried here is the order of writes, and it is tried often.
+    let app = TestApp::on(StorageKind::Memory, |_| {}).await;
     let people = Inhabited::new(&app).await;
     let mut cuts = 0;
     for writes in 0.. {

@@ -2,6 +2,7 @@
 
 mod backup;
 mod copy;
+mod exclusive;
 mod faulty;
 mod rotate;
 

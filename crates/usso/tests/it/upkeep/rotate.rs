@@ -40,9 +40,13 @@ struct Place {
 
 impl Place {
     async fn new(custody: Custody) -> Self {
+        Self::on(StorageKind::from_environment(), custody).await
+    }
+
+    async fn on(kind: StorageKind, custody: Custody) -> Self {
         let directory = Directory::new();
         let dir = directory.0.clone();
-        let app = TestApp::with(|config| {
+        let app = TestApp::on(kind, |config| {
             config.storage.data_dir = dir;
             if custody == Custody::File {
                 config.security.master_key = None;
@@ -146,7 +150,8 @@ async fn a_rotation_cut_off_after_any_step_is_finished_by_running_it_again() {
     for custody in CUSTODIES {
         let mut cuts = 0;
         for stop_at in 0.. {
-            let place = Place::new(custody).await;
+            // In memory: what is tried here is the order of steps, and it is tried often.
+            let place = Place::on(StorageKind::Memory, custody).await;
             let old = place.old();
             let (mut steps, mut last) = (0, None);
             let cut = place.rotate(|step| {
@@ -183,7 +188,8 @@ async fn a_rotation_cut_off_at_any_write_is_finished_by_running_it_again() {
     for custody in CUSTODIES {
         let mut cuts = 0;
         for writes in 0.. {
-            let place = Place::new(custody).await;
+            // In memory: what is tried here is the order of steps, and it is tried often.
+            let place = Place::on(StorageKind::Memory, custody).await;
             let old = place.old();
             let storage = place.app.state.registry.system().ports().storage.clone();
             if place.rotate_on(Faulty::after(writes, &storage), |_| true).await.is_ok() {
