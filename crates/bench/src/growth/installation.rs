@@ -25,7 +25,7 @@ pub struct Installation {
     pub admin: String,
     /// For calls of the storage port.
     pub runtime: Runtime,
-    _postgres: Option<postgres::Server>,
+    postgres: Option<postgres::Server>,
     _directory: TempDir,
 }
 
@@ -52,7 +52,17 @@ impl Installation {
         let (state, address) = serve(environment)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let (admin, _) = runtime.block_on(administer(address, SYSTEM_PASSWORD, false))?;
-        Ok(Self { state, address, admin, runtime, _postgres: postgres, _directory: directory })
+        Ok(Self { state, address, admin, runtime, postgres, _directory: directory })
+    }
+}
+
+impl Installation {
+    /// Does what PostgreSQL does by itself within a minute of many writes; the embedded database needs nothing.
+    ///
+    /// # Errors
+    /// When the server doesn't.
+    pub fn settle(&self) -> Result<()> {
+        self.postgres.as_ref().map_or(Ok(()), |server| server.psql("usso", "VACUUM ANALYZE").map(drop))
     }
 }
 

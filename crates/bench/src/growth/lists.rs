@@ -76,16 +76,21 @@ async fn deep(large: &Filled, all: &Query) -> Result<Row> {
         times.record(page(large, &query).await?);
     }
     let row = Row::at_most("page 10,000, p99", "ms", p99(&times), DEEP_LIMIT_MS);
-    Ok(row.note(format!("offset {}", number(offset as f64))))
+    Ok(row.note(format!("offset {}, p50 {} ms", number(offset as f64), number(p50(&times)))))
 }
 
 fn p99(times: &Histogram) -> f64 {
     times.quantile(0.99).as_secs_f64() * 1e3
 }
 
+fn p50(times: &Histogram) -> f64 {
+    times.quantile(0.5).as_secs_f64() * 1e3
+}
+
 /// The p99 of a call at the large size over that at the small one.
 pub fn ratio(what: &str, small: &Histogram, large: &Histogram) -> Row {
-    let (small, large) = (p99(small), p99(large));
-    let row = Row::at_most(&format!("{what}, p99, large to small"), "×", large / small.max(1e-3), MOST_RATIO);
-    row.note(format!("{} ms to {} ms", number(large), number(small)))
+    let most = p99(large) / p99(small).max(1e-3);
+    let note =
+        [p99, p50].map(|of| format!("{} ms to {} ms", number(of(large)), number(of(small)))).join("; p50 ");
+    Row::at_most(&format!("{what}, p99, large to small"), "×", most, MOST_RATIO).note(note)
 }

@@ -30,7 +30,16 @@ pub fn by_size(installation: &Installation, small: &Filled, large: &Filled) -> R
         at_small.merge(&logins(installation, small, ROUND)?);
         at_large.merge(&logins(installation, large, ROUND)?);
     }
-    Ok(ratio("login", &at_small.latencies, &at_large.latencies))
+    let row = ratio("login", &at_small.latencies, &at_large.latencies);
+    Ok(succeeding(succeeding(row, &at_small), &at_large))
+}
+
+/// A login or two may find the hashing threads taken by something else on the machine; more than a hundredth refused is
+/// a goal missed.
+fn succeeding(mut row: Row, tally: &Tally) -> Row {
+    let enough = tally.latencies.total() * 100 >= tally.sent() * 99;
+    row.met = row.met.map(|met| met && enough);
+    row.note(tally.failures())
 }
 
 fn logins(installation: &Installation, filled: &Filled, time: Duration) -> Result<Tally> {
@@ -38,10 +47,6 @@ fn logins(installation: &Installation, filled: &Filled, time: Duration) -> Resul
     let number = |index: u64| (index * 104_729 % (filled.users / 50).max(1)) * 50 + 1;
     let works = (0..CONNECTIONS).map(|index| Fixed(filled.login(installation.address, number(index))));
     let (_, tally) = load::run(installation.address, works.collect(), PACE, time)?;
-    // A login or two may find the hashing threads taken by something else on the machine; a hundredth tells.
-    if tally.latencies.total() * 100 < tally.sent() * 99 {
-        return Err(Error::other(format!("not only successful logins: {}", tally.failures())));
-    }
     Ok(tally)
 }
 
@@ -69,11 +74,12 @@ pub fn while_dropping(installation: &Installation, small: &Filled, large: &Fille
         busy.merge(&logins(installation, small, Duration::from_secs(2))?);
     }
     let (count, took) = installation.runtime.block_on(task).map_err(Error::other)??;
-    let (idle, busy) = (idle.p99_ms(), busy.p99_ms());
+    let (calm, busier) = (idle.p99_ms(), busy.p99_ms());
     let what = "login p99 of another tenant while the large one is dropped, to idle";
-    let row = Row::at_most(what, "×", busy / idle.max(1e-3), MOST_RATIO);
+    let row = Row::at_most(what, "×", busier / calm.max(1e-3), MOST_RATIO);
     let dropped = format!("{} records in {} s", number(count as f64), number(took.as_secs_f64()));
-    Ok(row.note(format!("{} ms to {} ms; {dropped}, {CHUNK} at a time", number(busy), number(idle))))
+    let row = row.note(format!("{} ms to {} ms; {dropped}, {CHUNK} at a time", number(busier), number(calm)));
+    Ok(succeeding(succeeding(row, &idle), &busy))
 }
 
 async fn drop_tenant(state: &usso::http::AppState, id: &TenantId) -> Result<u64> {

@@ -10,7 +10,7 @@ mod tenants;
 mod users;
 
 use crate::process::allow_files;
-use crate::table::Row;
+use crate::table::{self, Row};
 use clap::ValueEnum;
 use installation::Installation;
 use std::io::Result;
@@ -81,8 +81,9 @@ fn one_tenant(options: &Options, say: &impl Fn(String)) -> Result<Vec<Row>> {
     say(format!("{} users written in {took:.0} s", options.users));
     let written = format!("{:.0} users/s through the storage port", options.users as f64 / took);
     let mut rows = vec![Row::plain("users of the large tenant", options.users.to_string()).note(written)];
+    installation.settle()?;
     rows.extend(lists::lists(&installation, &small, &large)?);
-    say("lists are measured".to_owned());
+    rows.iter().for_each(|row| say(table::markdown_row(row)));
     rows.push(logins::by_size(&installation, &small, &large)?);
     rows.push(logins::while_dropping(&installation, &small, &large)?);
     Ok(rows)

@@ -21,7 +21,7 @@ struct Place {
     read_at: Timestamp,
 }
 
-/// Begins to listen and to read, before anything is cached.
+/// Begins to listen and to read.
 ///
 /// # Errors
 /// When the database is away. Without messages the feed suffices.
@@ -42,6 +42,8 @@ pub async fn join(state: &AppState) -> Result<Reader, StorageError> {
     if let Err(error) = ports.ephemeral.subscribe(CHANNEL, listener).await {
         tracing::warn!(%error, "no messages from other instances: changes take up to two seconds to arrive");
     }
+    // What was cached on the way here may have changed before anybody listened.
+    forget_all(state);
     state.identity.freshness().read(now);
     Ok(Reader(Mutex::new(Place { position, read_at: now })))
 }
@@ -57,8 +59,7 @@ impl Reader {
         let mut place = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if began > place.read_at.plus_seconds(FEED_SECONDS) {
             place.position = storage.effects_head().await?;
-            state.identity.forget_all();
-            state.registry.forget_all();
+            forget_all(state);
             tracing::warn!("too far behind the other instances: all caches emptied");
         } else {
             loop {
@@ -66,7 +67,8 @@ impl Reader {
                 for stored in &effects {
                     match serde_json::from_value::<Stale>(stored.effect.payload.clone()) {
                         Ok(stale) => forget(state, &stale),
-                        Err(error) => tracing::error!(%error, "an invalidation can't be read"),
+                        // Of a newer version, during an upgrade.
+                        Err(_) => forget_all(state),
                     }
                 }
                 place.position = effects.last().map_or(place.position, |last| last.position);
@@ -80,6 +82,11 @@ impl Reader {
         state.identity.freshness().read(began);
         Ok(())
     }
+}
+
+fn forget_all(state: &AppState) {
+    state.registry.forget_all();
+    state.identity.forget_all();
 }
 
 fn forget(state: &AppState, stale: &Stale) {

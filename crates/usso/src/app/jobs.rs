@@ -4,7 +4,7 @@ use crate::app::lease::{self, LeaseError};
 use crate::app::startup::Instance;
 use crate::http::AppState;
 use crate::tenant::audit::AuditEvent;
-use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt};
 use kernel::{Settlement, StorageError, StoredEffect, SystemScope, TenantId, Topic};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,7 @@ const DRAIN_EVERY: Duration = Duration::from_millis(500);
 const READ_EVERY: Duration = Duration::from_secs(1);
 const PURGE_EVERY: Duration = Duration::from_secs(60);
 const BATCH: u32 = 256;
+const SIDE_BY_SIDE: usize = 8;
 /// Seconds before a failed effect is tried again.
 const RETRY_AFTER: i64 = 30;
 
@@ -118,16 +119,20 @@ pub async fn drain_effects(system: &SystemScope) -> Result<(), StorageError> {
     loop {
         let due = system.effects_due(BATCH).await?;
         let is_last = due.len() < BATCH as usize;
-        // Side by side, so that their writes share commits.
-        let outcomes = join_all(due.into_iter().map(|effect| async {
+        // Side by side, so that their writes share commits, but leaving connections to the requests.
+        let outcomes = stream::iter(due.into_iter().map(|effect| async move {
             let position = effect.position;
             (position, carry_out(system, effect).await)
         }));
-        let mut settled = Vec::new();
-        for (position, outcome) in outcomes.await {
+        let outcomes: Vec<_> = outcomes.buffer_unordered(SIDE_BY_SIDE).collect().await;
+        let (mut settled, mut away) = (Vec::new(), None);
+        for (position, outcome) in outcomes {
             let settlement = match outcome {
                 Ok(()) => Settlement::Done,
-                Err(StorageError::Unavailable(e)) => return Err(StorageError::Unavailable(e)),
+                Err(error @ StorageError::Unavailable(_)) => {
+                    away = Some(error);
+                    continue;
+                }
                 Err(error) => {
                     tracing::error!(%error, position = position.0, "an effect failed");
                     Settlement::RetryAt(system.now().plus_seconds(RETRY_AFTER))
@@ -136,8 +141,10 @@ pub async fn drain_effects(system: &SystemScope) -> Result<(), StorageError> {
             settled.push((position, settlement));
         }
         system.effects_settle(&settled).await?;
-        if is_last {
-            return Ok(());
+        match away {
+            Some(error) => return Err(error),
+            None if is_last => return Ok(()),
+            None => {}
         }
     }
 }

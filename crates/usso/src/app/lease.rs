@@ -138,7 +138,8 @@ impl Lease {
         match system.records::<Instance>().replace(&held, self.record(system), Vec::new()).await {
             Ok(renewed) => {
                 self.hold(Some(renewed));
-                Ok(())
+                // A clock that runs ahead elsewhere may have taken this lease for ended.
+                if self.stands_alone_elsewhere(system).await? { Err(LeaseError::NotAlone) } else { Ok(()) }
             }
             Err(StorageError::Conflict) => {
                 self.hold(None);
@@ -167,13 +168,16 @@ impl Lease {
         };
         self.hold(written);
         let others = self.others(system).await?;
-        let somebody_alone = system.records::<Instance>().find(&alone()).await?;
-        let is_foreign = somebody_alone.is_some_and(|other| other.id != self.id);
-        if is_foreign || (self.is_alone && !others.is_empty()) {
+        if self.stands_alone_elsewhere(system).await? || (self.is_alone && !others.is_empty()) {
             self.release(system).await?;
             return Err(LeaseError::NotAlone);
         }
         Ok(())
+    }
+
+    async fn stands_alone_elsewhere(&self, system: &SystemScope) -> Result<bool, StorageError> {
+        let holder = system.records::<Instance>().find(&alone()).await?;
+        Ok(holder.is_some_and(|holder| holder.id != self.id))
     }
 
     fn record(&self, system: &SystemScope) -> Instance {

@@ -45,6 +45,7 @@ fn aliases() -> Router<AppState> {
         .route("/health", get(health::health))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
+        .route("/health/serving", get(health::serving))
         .route("/.well-known/jwks.json", get(keys::routes::jwks))
         .merge(docs::router());
     Router::new()

@@ -101,12 +101,27 @@ pub async fn open(config: &Config, port: u16) -> Result<Instance, StartError> {
     ports.storage.prepare(&kinds()).await?;
     let system = SystemScope::new(ports.clone());
     let lease = Lease::take(&system, config.storage.redis_uri.is_none()).await?;
-    match join(config, port, ports, &lease).await {
+    match renewing(&lease, &system, join(config, port, ports, &lease)).await {
         Ok((instance, reader)) => Ok(Instance { shared: Some(Shared { lease, reader }), ..instance }),
         Err(error) => {
             // Or the next start would wait until it ends.
             drop(lease.release(&system).await);
             Err(error)
+        }
+    }
+}
+
+/// Does a start's work while the lease is kept.
+async fn renewing<T>(
+    lease: &Lease,
+    system: &SystemScope,
+    work: impl Future<Output = Result<T, StartError>>,
+) -> Result<T, StartError> {
+    let mut work = std::pin::pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            () = tokio::time::sleep(lease::RENEW_EVERY) => lease.renew(system).await?,
         }
     }
 }

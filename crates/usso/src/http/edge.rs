@@ -3,7 +3,7 @@
 use crate::http::request_info::SharedInfo;
 use crate::http::tenant::select;
 use crate::http::{ApiError, AppState, RequestInfo, client_ip, cors};
-use crate::tenant::Selection;
+use crate::tenant::{Selection, SelectionError};
 use axum::Router;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 use http::request::Parts;
 use http::uri::{PathAndQuery, Uri};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use kernel::ProblemKind;
+use kernel::{ProblemKind, StorageError};
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -58,7 +58,12 @@ impl Edge {
 
         let mut cross_origin = None;
         if let Some(origin) = origin {
-            let tenant = if cors::is_public(path) { None } else { select(&self.state, &info).await.ok() };
+            let chosen = if cors::is_public(path) { None } else { Some(select(&self.state, &info).await) };
+            let tenant = match chosen {
+                // Asking again further in would only take as long again.
+                Some(Err(SelectionError::Storage(error))) => return self.unavailable(&error, &info),
+                chosen => chosen.and_then(Result::ok),
+            };
             let allowed =
                 tenant.as_ref().is_some_and(|t| origin.to_str().is_ok_and(|o| cors::is_allowed(t, o)));
             tenant.map(|t| parts.extensions.insert(t));
@@ -77,6 +82,12 @@ impl Edge {
             cors::answer(response.headers_mut(), path, origin, *allowed);
         }
         self.log(&info, &method, path, response.status());
+        finish(response.headers_mut(), info.id.header());
+        response
+    }
+
+    fn unavailable(&self, error: &StorageError, info: &SharedInfo) -> Response {
+        let mut response = crate::http::error::storage(error).render(info.id());
         finish(response.headers_mut(), info.id.header());
         response
     }

@@ -29,7 +29,7 @@ pub struct HealthView {
 
 /// The routes.
 pub fn router() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(health)).routes(routes!(live)).routes(routes!(ready))
+    OpenApiRouter::new().routes(routes!(health)).routes(routes!(live)).routes(routes!(ready)).routes(routes!(serving))
 }
 
 /// A word for a probe.
@@ -46,7 +46,7 @@ pub async fn live() -> Response {
     Json(ProbeView { status: "ok" }).into_response()
 }
 
-/// Whether the instance should get requests: not before its end, and not without its database
+/// Whether the instance can do everything it is for: not before its end, and not without its database
 #[utoipa::path(get, path = "/health/ready", tag = "Health", operation_id = "health_ready",
     responses((status = 200, body = ProbeView), (status = 503, body = ProbeView)))]
 pub async fn ready(State(state): State<AppState>) -> Response {
@@ -58,6 +58,18 @@ pub async fn ready(State(state): State<AppState>) -> Response {
         "unavailable"
     };
     (StatusCode::SERVICE_UNAVAILABLE, Json(ProbeView { status })).into_response()
+}
+
+/// Whether the instance should get requests: not before its end. For load balancers: without the database every instance
+/// still has the key set and confirmed sessions to answer, and taking all of them away would help nobody
+#[utoipa::path(get, path = "/health/serving", tag = "Health", operation_id = "health_serving",
+    responses((status = 200, body = ProbeView), (status = 503, body = ProbeView)))]
+pub async fn serving(State(state): State<AppState>) -> Response {
+    if state.is_draining() {
+        (StatusCode::SERVICE_UNAVAILABLE, Json(ProbeView { status: "stopping" })).into_response()
+    } else {
+        Json(ProbeView { status: "ok" }).into_response()
+    }
 }
 
 async fn answers<E>(ping: impl Future<Output = Result<(), E>>) -> bool {

@@ -14,6 +14,7 @@ use kernel::{Problem, ProblemKind, StorageError, Stored, SystemScope, TenantId};
 use protocol::seal::SealingKey;
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 /// How many open tenants and hosts are kept in memory.
 const OPEN_TENANTS: usize = 20_000;
@@ -105,13 +106,15 @@ pub struct Registry {
     succession: Succession,
     tenants: Cache<TenantId, Arc<TenantScope>>,
     hosts: Cache<Arc<str>, Arc<Host>>,
+    /// After the database was away, when to ask it again; microseconds since the epoch.
+    retry_at: AtomicI64,
 }
 
 impl Registry {
     /// A registry of one installation.
     pub fn new(system: SystemScope, seal: SealingKey, base: BaseUrl) -> Self {
         let (tenants, hosts) = (Cache::new(OPEN_TENANTS), Cache::new(OPEN_TENANTS));
-        Self { system, seal, base, succession: Succession::default(), tenants, hosts }
+        Self { system, seal, base, succession: Succession::default(), tenants, hosts, retry_at: AtomicI64::new(0) }
     }
 
     /// The same with other times between keys.
@@ -147,20 +150,29 @@ impl Registry {
     pub async fn open(&self, id: &TenantId) -> Result<Option<Arc<TenantScope>>, SelectionError> {
         let known = self.tenants.get(id);
         if let Some(open) = &known
-            && open.profile().valid_until.is_none_or(|until| self.system.now() < until)
+            && (open.profile().valid_until.is_none_or(|until| self.system.now() < until) || self.is_away())
         {
             return Ok(known);
         }
         let stamp = self.tenants.stamp(id);
         let stored = match (self.system.records::<Tenant>().get(id.as_str()).await, known) {
             // Keys are published somewhat longer than they must be: better those than none while the database is away.
-            (Err(StorageError::Unavailable(_)), Some(known)) => return Ok(Some(known)),
+            (Err(StorageError::Unavailable(_)), Some(known)) => {
+                let retry_at = self.system.now().plus_seconds(1).unix_micros();
+                self.retry_at.store(retry_at, Ordering::Relaxed);
+                return Ok(Some(known));
+            }
             (found, _) => found?,
         };
         let Some(stored) = stored else { return Ok(None) };
         let open = Arc::new(self.assemble(stored)?);
         self.tenants.insert(id.clone(), open.clone(), stamp);
         Ok(Some(open))
+    }
+
+    /// Whether the database was away a moment ago: asking takes its time, and not every request should.
+    fn is_away(&self) -> bool {
+        self.system.now().unix_micros() < self.retry_at.load(Ordering::Relaxed)
     }
 
     /// Opens the tenant that answers to a host (normalised). `None`: nobody does.

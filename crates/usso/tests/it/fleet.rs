@@ -197,5 +197,18 @@ async fn the_key_set_and_confirmed_sessions_go_on_while_the_database_is_away() {
     assert_eq!(refused.header("retry-after"), Some("1"));
     app.clock.advance(Duration::from_secs(61));
     user.get("/me").await.problem(503, "SERVICE_UNAVAILABLE");
-    other.anonymous().get("ROOT/.well-known/jwks.json").await.is(200);
+    let keys = other.anonymous().get("ROOT/.well-known/jwks.json").await;
+    keys.is(200);
+    assert_eq!(keys.header("cache-control"), Some("no-cache"), "a newer key may have been published elsewhere");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_stops_beside_one_that_took_its_lease_for_ended_by_a_clock_that_runs_ahead() {
+    let app = TestApp::on(StorageKind::Memory, |_| {}).await;
+    let lease = Lease::take(system(&app), false).await.unwrap();
+    app.clock.advance(Duration::from_secs(11));
+    let _ahead = Lease::take(system(&app), true).await.unwrap();
+    let now = system(&app).now();
+    app.clock.set(now.plus_seconds(-11));
+    assert!(matches!(lease.renew(system(&app)).await, Err(LeaseError::NotAlone)));
 }

@@ -58,6 +58,7 @@ fn rows(world: &World) -> BTreeMap<&'static str, Row> {
         ("health", row(Needs::Nothing, Id::None)),
         ("health_live", row(Needs::Nothing, Id::None)),
         ("health_ready", row(Needs::Nothing, Id::None)),
+        ("health_serving", row(Needs::Nothing, Id::None)),
         ("auth_index", row(Needs::Nothing, Id::None)),
         (
             "login",

@@ -115,11 +115,12 @@ fn canonical(value: Value) -> Value {
     }
 }
 
-/// A fraction that is none, as an integer; those above 2⁵³ stay as they are.
+/// A fraction that is none, as an integer if it fits one: a database may write `1e16` as `10000000000000000`.
 fn whole(number: &Number) -> Option<Number> {
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    let float = number.as_f64().filter(|f| number.is_f64() && f.fract() == 0.0 && f.abs() <= EXACT)?;
-    format!("{float:.0}").parse::<i64>().ok().map(Number::from)
+    let float = number.as_f64().filter(|f| number.is_f64() && f.fract() == 0.0)?;
+    let digits = format!("{float:.0}");
+    let signed = digits.parse::<i64>().ok().map(Number::from);
+    signed.or_else(|| digits.parse::<u64>().ok().map(Number::from))
 }
 
 #[cfg(test)]

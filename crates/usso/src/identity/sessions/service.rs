@@ -219,7 +219,7 @@ pub async fn refresh(
         let session = current.ok_or(TokenError::Revoked)?;
         let user = match live_user(identity, tenant, &session, &claims).await {
             // Memory may be behind: only the store ends a session.
-            Err(_) if !is_fresh => {
+            Err(SessionError::Token(_)) if !is_fresh => {
                 current = identity.session_from_store(tenant, &id).await?;
                 is_fresh = true;
                 continue;

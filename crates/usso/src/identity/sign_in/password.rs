@@ -7,7 +7,7 @@ use super::{Context, SignInError};
 use crate::identity::attempts::{self, Client, Lane};
 use crate::identity::identifiers::Identifier;
 use crate::identity::users::model::{User, identifier_key};
-use crate::identity::users::service;
+use crate::identity::users::service::{self, UserError};
 use crate::tenant::Actor;
 use crate::tenant::audit::Event;
 use kernel::{StorageError, Stored};
@@ -45,6 +45,10 @@ pub(super) async fn check(context: Context<'_>, attempt: Attempt<'_>) -> Result<
     if verdict.needs_rehash
         && let Err(error) = service::rehash(identity, tenant, user, attempt.secret, client).await
     {
+        // Without the database nothing more can come of this, and each try takes its time.
+        if let UserError::Storage(error @ StorageError::Unavailable(_)) = error {
+            return Err(error.into());
+        }
         // Signing in must not fail because yesterday's parameters stay another day.
         tracing::warn!(%error, user_id = %user.id, "password not rehashed");
     }

@@ -44,21 +44,24 @@ async fn everybody_the_harness_knows_can_talk() {
 #[tokio::test]
 async fn an_instance_that_stops_lives_on_but_is_not_ready() {
     let app = TestApp::new().await;
-    let (live, ready) = ("ROOT/health/live", "ROOT/health/ready");
-    for path in [live, ready, "/health/live", "/health/ready"] {
+    let (live, ready, serving) = ("ROOT/health/live", "ROOT/health/ready", "ROOT/health/serving");
+    for path in [live, ready, serving, "/health/live", "/health/ready", "/health/serving"] {
         assert_eq!(app.on_host("nobody.example").get(path).await.expect(200)["status"], "ok");
     }
     app.state.drain();
     app.anonymous().get(live).await.is(200);
-    assert_eq!(app.anonymous().get(ready).await.expect(503).str("status"), "stopping");
+    for path in [ready, serving] {
+        assert_eq!(app.anonymous().get(path).await.expect(503).str("status"), "stopping");
+    }
 }
 
 #[tokio::test]
-async fn an_instance_without_its_database_lives_on_but_is_not_ready() {
+async fn an_instance_without_its_database_lives_and_serves_on_but_is_not_ready() {
     let app = TestApp::new().await;
     app.user("alice").await;
     app.state.registry.system().ports().storage.close().await;
     app.anonymous().get("ROOT/health/live").await.is(200);
+    app.anonymous().get("ROOT/health/serving").await.is(200);
     assert_eq!(app.anonymous().get("ROOT/health/ready").await.expect(503).str("status"), "unavailable");
     let health = app.anonymous().get("ROOT/health").await.expect(503);
     assert_eq!((health.str("status"), health.str("database")), ("unhealthy", "unavailable"));
