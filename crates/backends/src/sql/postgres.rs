@@ -6,9 +6,9 @@
 
 use super::labels::FieldNames;
 use super::page::Order;
-use super::postgres_call::{Database, Failure, Lease, Repeat};
+use super::postgres_call::{Database, Failure, Lease};
 use super::postgres_change::{Change, Effects};
-use super::postgres_connect::{CALL_LIMIT, Connector};
+use super::postgres_connect::Connector;
 use super::postgres_effects::{Horizon, due, forget, settle, since};
 use super::postgres_prepare::{add_sort_field, prepare};
 use super::postgres_query::Source;
@@ -22,14 +22,18 @@ use kernel::{
 };
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, Instant};
-use tokio::time::timeout;
+use std::time::Duration;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::time::{Instant, timeout_at};
 
 /// How many documents a clean-up removes in one transaction.
 const CLEANUP_STEP: u32 = 64;
 
 /// How long a clean-up goes on before it answers how far it got.
 const CLEANUP_LIMIT: Duration = Duration::from_millis(500);
+
+/// How long writers are left alone after a sort attribute couldn't be added.
+const ADDING_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long invalidations are kept, in seconds.
 const INVALIDATIONS_KEPT: i64 = 600;
@@ -40,7 +44,8 @@ const BEGIN_CLEANUP: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ";
 /// How a database is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// Connections of this instance, at least one. That many may also be made in a second.
+    /// Connections of this instance, at least one. That many may also be made in a second. One more is made for effects
+    /// when all of these are busy.
     pub connections: usize,
 }
 
@@ -59,8 +64,8 @@ struct Shared {
     /// The kinds and sort attributes that are known to have rows.
     fields: RwLock<HashMap<String, HashSet<&'static str>>>,
     names: FieldNames,
-    /// Held while a sort attribute is added.
-    adding: tokio::sync::Mutex<()>,
+    /// Held while a sort attribute is added. After that failed: when it may be tried again.
+    adding: Arc<Mutex<Option<Instant>>>,
     horizon: Horizon,
 }
 
@@ -81,7 +86,7 @@ impl PostgresStorage {
             kinds: RwLock::default(),
             fields: RwLock::default(),
             names: FieldNames::default(),
-            adding: tokio::sync::Mutex::default(),
+            adding: Arc::default(),
             horizon: Horizon::default(),
         })))
     }
@@ -97,15 +102,31 @@ impl PostgresStorage {
     }
 
     /// Makes sure that a document's sort attributes have rows.
-    async fn register(&self, statements: &Arc<Statements>, document: &Document) -> Result<(), StorageError> {
+    async fn register(
+        &self,
+        statements: &Arc<Statements>,
+        document: &Document,
+        deadline: Instant,
+    ) -> Result<(), StorageError> {
+        let kind = statements.tables.kind.as_str();
+        let late = || StorageError::Unavailable("a sort attribute is being added".to_owned());
         for (field, _) in &document.sorts {
-            if !self.0.knows(&statements.tables.kind, field) {
-                // A kind that has many documents takes longer than a call may; a later call finds it done.
-                let adding = tokio::spawn(self.0.clone().add_field(statements.clone(), field));
-                let late = || StorageError::Unavailable("a sort attribute is being added".to_owned());
-                let added = timeout(CALL_LIMIT, adding).await.map_err(|_| late())?;
-                added.map_err(|_| late())??;
+            let ask = |lease: Arc<Lease>| async move { self.0.has_rows(&lease, kind, field).await };
+            if self.0.knows(kind, field) || self.database().call_until(deadline, ask).await? {
+                continue;
             }
+            let adding =
+                timeout_at(deadline, self.0.adding.clone().lock_owned()).await.map_err(|_| late())?;
+            if self.0.knows(kind, field) {
+                continue;
+            }
+            if adding.is_some_and(|again| Instant::now() < again) {
+                return Err(late());
+            }
+            // A kind that has many documents takes longer than a call may; a later call finds it done.
+            let added = tokio::spawn(self.0.clone().add_field(adding, statements.clone(), field));
+            let added = timeout_at(deadline, added).await.map_err(|_| late())?;
+            added.map_err(|_| late())??;
         }
         Ok(())
     }
@@ -116,14 +137,8 @@ impl PostgresStorage {
         if field == "created_at" {
             return Ok(Order::Created);
         }
-        if !self.0.knows(query.kind, field) {
-            let sql = "SELECT 1 FROM sort_fields WHERE kind = $1 AND field = $2";
-            if lease.query(sql, &[&Text(query.kind), &Text(field)]).await?.is_empty() {
-                return Ok(Order::Unknown);
-            }
-            self.0.learn(query.kind, field);
-        }
-        Ok(Order::Field(field))
+        let known = self.0.knows(query.kind, field) || self.0.has_rows(lease, query.kind, field).await?;
+        Ok(if known { Order::Field(field) } else { Order::Unknown })
     }
 
     /// Removes in transactions of their own, until there is nothing more or time is up.
@@ -164,7 +179,7 @@ impl PostgresStorage {
                 what.forget(&lease, limit).await
             }
         };
-        let removed = self.database().call(Repeat::Recognised, call).await?;
+        let removed = self.database().call(call).await?;
         Ok(u32::try_from(removed).unwrap_or(u32::MAX))
     }
 
@@ -177,7 +192,8 @@ impl PostgresStorage {
         now: Timestamp,
     ) -> Result<(), StorageError> {
         let statements = self.statements(document.kind)?;
-        self.register(&statements, document).await?;
+        let deadline = self.database().deadline();
+        self.register(&statements, document, deadline).await?;
         let (statements, partition, effects) = (&statements, partition.as_str(), &Effects::new(effects, now));
         let write = |lease: Arc<Lease>| async move {
             let change = Change { lease: &lease, statements, partition, now };
@@ -186,7 +202,7 @@ impl PostgresStorage {
                 Some(expected) => change.replace(document, expected, effects).await,
             }
         };
-        self.database().call(Repeat::Recognised, write).await
+        self.database().call_until(deadline, write).await
     }
 
     async fn point(
@@ -202,7 +218,7 @@ impl PostgresStorage {
                 Name::Key(key) => source.find(partition, key).await,
             }
         };
-        self.database().call(Repeat::Recognised, read).await
+        self.database().call(read).await
     }
 }
 
@@ -251,20 +267,31 @@ impl Shared {
         fields.entry(kind.to_owned()).or_default().insert(field);
     }
 
-    /// Adds a sort attribute, however long that takes.
+    /// Asks whether a sort attribute has rows, and learns it if so.
+    async fn has_rows(&self, lease: &Lease, kind: &str, field: &'static str) -> Result<bool, Failure> {
+        let sql = "SELECT 1 FROM sort_fields WHERE kind = $1 AND field = $2";
+        let found = !lease.query(sql, &[&Text(kind), &Text(field)]).await?.is_empty();
+        if found {
+            self.learn(kind, field);
+        }
+        Ok(found)
+    }
+
+    /// Adds a sort attribute, however long that takes once writers are shut out.
     async fn add_field(
         self: Arc<Self>,
+        mut adding: OwnedMutexGuard<Option<Instant>>,
         statements: Arc<Statements>,
         field: &'static str,
     ) -> Result<(), StorageError> {
-        let _adding = self.adding.lock().await;
         let tables = &statements.tables;
-        if !self.knows(&tables.kind, field) {
-            let connection = self.database.connector().patient().await?;
-            add_sort_field(&connection, tables, &statements.backfill, field).await?;
+        let connection = self.database.connector().patient().await?;
+        let added = add_sort_field(&connection, tables, &statements.backfill, field).await;
+        *adding = added.is_err().then(|| Instant::now() + ADDING_PAUSE);
+        if added.is_ok() {
             self.learn(&tables.kind, field);
         }
-        Ok(())
+        added
     }
 }
 
@@ -336,7 +363,7 @@ impl Storage for PostgresStorage {
             let delete = |lease: Arc<Lease>| async move {
                 Change { lease: &lease, statements, partition, now }.delete(id, expected, effects).await
             };
-            self.database().call(Repeat::Uncertain, delete).await
+            self.database().call(delete).await
         })
     }
 
@@ -353,7 +380,7 @@ impl Storage for PostgresStorage {
                 let source = Source { lease: &lease, statements, kind: query.kind, names, now };
                 source.page(partition.as_str(), query, order).await
             };
-            self.database().call(Repeat::Recognised, read).await
+            self.database().call(read).await
         })
     }
 
@@ -371,7 +398,7 @@ impl Storage for PostgresStorage {
         limit: u32,
     ) -> BoxFuture<'_, Result<Vec<StoredEffect>, StorageError>> {
         let read = move |lease: Arc<Lease>| async move { due(&lease, now, limit).await };
-        Box::pin(self.database().call(Repeat::Recognised, read))
+        Box::pin(self.database().call_for_effects(read))
     }
 
     fn effects_settle<'a>(
@@ -379,7 +406,7 @@ impl Storage for PostgresStorage {
         settlements: &'a [(Position, Settlement)],
     ) -> BoxFuture<'a, Result<(), StorageError>> {
         let write = move |lease: Arc<Lease>| async move { settle(&lease, settlements).await };
-        Box::pin(self.database().call(Repeat::Recognised, write))
+        Box::pin(self.database().call_for_effects(write))
     }
 
     fn effects_since(
@@ -388,15 +415,15 @@ impl Storage for PostgresStorage {
         limit: u32,
     ) -> BoxFuture<'_, Result<Vec<StoredEffect>, StorageError>> {
         let read = move |lease: Arc<Lease>| async move {
-            let complete = self.0.horizon.advance(&lease).await?;
-            since(&lease, after, complete, limit).await
+            let reach = self.0.horizon.advance(&lease).await?;
+            since(&lease, after, reach, limit).await
         };
-        Box::pin(self.database().call(Repeat::Recognised, read))
+        Box::pin(self.database().call_for_effects(read))
     }
 
     fn effects_head(&self) -> BoxFuture<'_, Result<Position, StorageError>> {
-        let read = move |lease: Arc<Lease>| async move { self.0.horizon.advance(&lease).await };
-        Box::pin(self.database().call(Repeat::Recognised, read))
+        let read = move |lease: Arc<Lease>| async move { Ok(self.0.horizon.advance(&lease).await?.complete) };
+        Box::pin(self.database().call_for_effects(read))
     }
 
     fn purge_expired(&self, now: Timestamp, limit: u32) -> BoxFuture<'_, Result<u32, StorageError>> {
@@ -415,27 +442,28 @@ impl Storage for PostgresStorage {
             let read = |lease: Arc<Lease>| async move {
                 Source { lease: &lease, statements, kind, names, now }.scan(after, limit).await
             };
-            self.database().call(Repeat::Recognised, read).await
+            self.database().call(read).await
         })
     }
 
     fn load(&self, documents: Vec<Located>) -> BoxFuture<'_, Result<u32, StorageError>> {
         Box::pin(async move {
+            let deadline = self.database().deadline();
             let mut loads = Vec::with_capacity(documents.len());
             for located in documents {
                 let statements = self.statements(located.document.kind)?;
-                self.register(&statements, &located.document).await?;
+                self.register(&statements, &located.document, deadline).await?;
                 loads.push((statements, located));
             }
             let loads = &loads;
             let write = |lease: Arc<Lease>| async move { load(&lease, loads).await };
-            self.database().call(Repeat::Recognised, write).await
+            self.database().call_until(deadline, write).await
         })
     }
 
     fn ping(&self) -> BoxFuture<'_, Result<(), StorageError>> {
         let ask = move |lease: Arc<Lease>| async move { lease.query("SELECT 1", &[]).await.map(|_| ()) };
-        Box::pin(self.database().call(Repeat::Recognised, ask))
+        Box::pin(self.database().call(ask))
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

@@ -1,17 +1,26 @@
 //! Calls: a connection of the pool, a limit of time, and another try where that is safe.
 
 use super::postgres_connect::{CALL_LIMIT, Connection, Connector, explain, unavailable};
-use deadpool::managed::{Object, Pool, PoolError, QueueMode};
+use deadpool::managed::{Object, Pool, PoolError, QueueMode, Timeouts, WeakPool};
 use kernel::StorageError;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::RwLock;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row, Statement};
+
+/// Any call ends within this time while the server is known not to answer: a request may make several.
+const SUSPECT_LIMIT: Duration = Duration::from_millis(250);
+
+/// How long it is until a server that refused is asked again.
+const PROBE_PAUSE: Duration = Duration::from_millis(250);
+
+/// A connection whose call was given up is ready for another within this time, or goes.
+const DRAIN_LIMIT: Duration = Duration::from_secs(1);
 
 /// How often a call is tried again because of others' writes.
 const CLASHES: u32 = 5;
@@ -40,13 +49,13 @@ impl From<StorageError> for Failure {
     }
 }
 
-/// What a call may find when it is repeated because its acknowledgement was lost.
+/// Which connections a call may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Repeat {
-    /// The same, or its own write, which it recognises.
-    Recognised,
-    /// A conflict with its own write, which looks like any other.
-    Uncertain,
+enum Line {
+    /// Those of the pool.
+    Requests,
+    /// When all of those are taken, the one that is kept for effects.
+    Effects,
 }
 
 /// A connection in use. It goes back to the pool unless it is in the middle of something.
@@ -54,11 +63,12 @@ pub(super) enum Repeat {
 pub(super) struct Lease {
     connection: Option<Object<Connector>>,
     unfit: AtomicBool,
+    done: AtomicBool,
 }
 
 impl Lease {
     fn new(connection: Object<Connector>) -> Self {
-        Self { connection: Some(connection), unfit: AtomicBool::new(false) }
+        Self { connection: Some(connection), unfit: AtomicBool::default(), done: AtomicBool::default() }
     }
 
     fn connection(&self) -> Result<&Connection, Failure> {
@@ -130,16 +140,33 @@ impl Lease {
     fn discard(&self) {
         self.unfit.store(true, Ordering::Relaxed);
     }
+
+    /// Says that nothing runs on the connection any more.
+    fn finish(&self) {
+        self.done.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if let Some(connection) = self.connection.take()
-            && self.unfit.load(Ordering::Relaxed)
-        {
+        let Some(connection) = self.connection.take() else { return };
+        if self.unfit.load(Ordering::Relaxed) {
             // Closes it; the server ends what runs on it by its own limits.
             drop(Object::take(connection));
+        } else if !self.done.load(Ordering::Relaxed) {
+            match tokio::runtime::Handle::try_current() {
+                Ok(runtime) => drop(runtime.spawn(drain(connection))),
+                Err(_) => drop(Object::take(connection)),
+            }
         }
+    }
+}
+
+/// Waits for what still runs on a connection whose caller went away: the next one isn't to wait for it.
+async fn drain(connection: Object<Connector>) {
+    let idle = timeout(DRAIN_LIMIT, connection.client.batch_execute("")).await;
+    if !matches!(idle, Ok(Ok(()))) {
+        drop(Object::take(connection));
     }
 }
 
@@ -147,6 +174,10 @@ impl Drop for Lease {
 #[derive(Debug)]
 pub(super) struct Database {
     pool: Pool<Connector>,
+    /// One connection, so that effects don't starve behind requests.
+    reserve: Pool<Connector>,
+    /// A call ran out of time, and none succeeded since.
+    suspect: Arc<AtomicBool>,
     /// Held to read by every call, so that closing waits for them.
     open: RwLock<bool>,
 }
@@ -157,9 +188,13 @@ impl Database {
     /// # Errors
     /// `Unavailable` when it can't be set up.
     pub(super) fn new(connector: Connector, size: usize) -> Result<Self, StorageError> {
-        let pool = Pool::builder(connector).max_size(size.max(1)).queue_mode(QueueMode::Lifo);
-        let pool = pool.build().map_err(|e| StorageError::Unavailable(e.to_string()))?;
-        Ok(Self { pool, open: RwLock::new(true) })
+        let build = |connector, size| {
+            let pool = Pool::builder(connector).max_size(size).queue_mode(QueueMode::Lifo);
+            pool.build().map_err(|e| StorageError::Unavailable(e.to_string()))
+        };
+        let reserve = build(connector.clone(), 1)?;
+        let pool = build(connector, size.max(1))?;
+        Ok(Self { pool, reserve, suspect: Arc::default(), open: RwLock::new(true) })
     }
 
     /// Who makes the connections.
@@ -167,14 +202,57 @@ impl Database {
         self.pool.manager()
     }
 
+    /// When a call that begins now has to end.
+    pub(super) fn deadline(&self) -> Instant {
+        let suspect = self.suspect.load(Ordering::Relaxed);
+        Instant::now() + if suspect { SUSPECT_LIMIT } else { CALL_LIMIT }
+    }
+
     /// Does `work` on a connection within the limit of time. It is done again when the server says that it clashed
     /// with others, or when the connection broke: pooled connections may have died unnoticed.
     ///
     /// # Errors
-    /// The answer of `work`; `Unavailable` in all other cases.
-    pub(super) async fn call<T, F>(
+    /// The answer of `work`; `Corrupt` when the server can't take or give a value; `Unavailable` in all other cases.
+    pub(super) async fn call<T, F>(&self, work: impl Fn(Arc<Lease>) -> F) -> Result<T, StorageError>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        self.call_on(Line::Requests, self.deadline(), work).await
+    }
+
+    /// As [`Self::call`], for what is about effects.
+    ///
+    /// # Errors
+    /// As there.
+    pub(super) async fn call_for_effects<T, F>(
         &self,
-        repeat: Repeat,
+        work: impl Fn(Arc<Lease>) -> F,
+    ) -> Result<T, StorageError>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        self.call_on(Line::Effects, self.deadline(), work).await
+    }
+
+    /// As [`Self::call`], with a deadline that another part of the same call has taken time from.
+    ///
+    /// # Errors
+    /// As there.
+    pub(super) async fn call_until<T, F>(
+        &self,
+        deadline: Instant,
+        work: impl Fn(Arc<Lease>) -> F,
+    ) -> Result<T, StorageError>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        self.call_on(Line::Requests, deadline, work).await
+    }
+
+    async fn call_on<T, F>(
+        &self,
+        line: Line,
+        deadline: Instant,
         work: impl Fn(Arc<Lease>) -> F,
     ) -> Result<T, StorageError>
     where
@@ -184,27 +262,31 @@ impl Database {
         if !*open {
             return Err(closed());
         }
-        let deadline = Instant::now() + CALL_LIMIT;
         let (mut losses, mut clashes) = (0usize, 0);
         loop {
-            let lease = timeout_at(deadline, self.lease()).await.unwrap_or_else(|_| Err(late()))?;
-            let lease = Arc::new(lease);
-            let outcome = timeout_at(deadline, work(lease.clone())).await;
-            let error = match outcome {
-                Ok(Ok(answer)) => return Ok(answer),
-                Ok(Err(Failure::Refused(StorageError::Conflict)))
-                    if losses > 0 && repeat == Repeat::Uncertain =>
-                {
-                    return Err(StorageError::Unavailable("whether it was written isn't known".to_owned()));
-                }
-                Ok(Err(Failure::Refused(answer))) => return Err(answer),
-                Ok(Err(Failure::Database(error))) => error,
-                Err(_) => {
-                    lease.discard();
-                    return Err(late());
-                }
+            let Ok(lease) = timeout_at(deadline, self.lease(line)).await else { return Err(self.late()) };
+            let lease = Arc::new(lease?);
+            let Ok(outcome) = timeout_at(deadline, work(lease.clone())).await else {
+                lease.discard();
+                return Err(self.late());
             };
-            match Trouble::of(&error) {
+            lease.finish();
+            let error = match outcome {
+                Ok(answer) => {
+                    self.answered();
+                    return Ok(answer);
+                }
+                Err(Failure::Refused(answer)) => {
+                    self.answered();
+                    return Err(if losses > 0 { uncertain(answer) } else { answer });
+                }
+                Err(Failure::Database(error)) => error,
+            };
+            let trouble = Trouble::of(&error);
+            if trouble != Trouble::Lost && error.code().is_some() {
+                self.answered();
+            }
+            match trouble {
                 Trouble::Clash if clashes < CLASHES => {
                     clashes += 1;
                     tracing::debug!(error = %explain(&error), "a statement is tried again");
@@ -219,13 +301,38 @@ impl Database {
                     lease.discard();
                     return Err(unavailable(&error));
                 }
+                Trouble::Value => return Err(StorageError::Corrupt(explain(&error))),
                 _ => return Err(unavailable(&error)),
             }
         }
     }
 
-    async fn lease(&self) -> Result<Lease, StorageError> {
-        match self.pool.get().await {
+    fn answered(&self) {
+        if self.suspect.load(Ordering::Relaxed) {
+            self.suspect.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// The error of a call that ran out of time. Until one succeeds the others are given less.
+    fn late(&self) -> StorageError {
+        if !self.suspect.swap(true, Ordering::Relaxed) {
+            drop(tokio::spawn(probe(self.pool.weak(), self.suspect.clone())));
+        }
+        StorageError::Unavailable("PostgreSQL didn't answer in time".to_owned())
+    }
+
+    async fn lease(&self, line: Line) -> Result<Lease, StorageError> {
+        let connection = match line {
+            Line::Requests => self.pool.get().await,
+            Line::Effects => {
+                let at_once = Timeouts { wait: Some(Duration::ZERO), ..Timeouts::default() };
+                match self.pool.timeout_get(&at_once).await {
+                    Err(PoolError::Timeout(_)) => self.reserve.get().await,
+                    other => other,
+                }
+            }
+        };
+        match connection {
             Ok(connection) => Ok(Lease::new(connection)),
             Err(PoolError::Backend(error)) => Err(error),
             Err(PoolError::Closed) => Err(closed()),
@@ -237,6 +344,33 @@ impl Database {
     pub(super) async fn close(&self) {
         *self.open.write().await = false;
         self.pool.close();
+        self.reserve.close();
+    }
+}
+
+/// Asks until an answer comes. Calls may be given too little time to make a connection.
+async fn probe(pool: WeakPool<Connector>, suspect: Arc<AtomicBool>) {
+    while suspect.load(Ordering::Relaxed) {
+        let Some(pool) = pool.upgrade().filter(|pool| !pool.is_closed()) else { break };
+        if let Ok(Ok(connection)) = timeout(CALL_LIMIT, pool.get()).await {
+            match timeout(CALL_LIMIT, connection.client.batch_execute("")).await {
+                Ok(Ok(())) => suspect.store(false, Ordering::Relaxed),
+                _ => drop(Object::take(connection)),
+            }
+        } else {
+            drop(pool);
+            tokio::time::sleep(PROBE_PAUSE).await;
+        }
+    }
+}
+
+/// What a repeated call answers: its own write may be what it was refused for.
+fn uncertain(answer: StorageError) -> StorageError {
+    match answer {
+        StorageError::Conflict | StorageError::Exists | StorageError::KeyTaken { .. } => {
+            StorageError::Unavailable("whether it was written isn't known".to_owned())
+        }
+        other => other,
     }
 }
 
@@ -247,6 +381,8 @@ enum Trouble {
     Clash,
     /// The connection is gone or of no use: it may succeed on another.
     Lost,
+    /// A value is such that the server can't take or give it, nor will it ever.
+    Value,
     /// It would fail again.
     Lasting,
 }
@@ -272,6 +408,8 @@ impl Trouble {
             Self::Clash
         } else if lost.contains(code) || code.code().starts_with("08") {
             Self::Lost
+        } else if ["22", "54"].iter().any(|class| code.code().starts_with(class)) {
+            Self::Value
         } else {
             Self::Lasting
         }
@@ -281,8 +419,4 @@ impl Trouble {
 /// What everything answers once the storage is closed.
 fn closed() -> StorageError {
     StorageError::Unavailable("the database is closed".to_owned())
-}
-
-fn late() -> StorageError {
-    StorageError::Unavailable("PostgreSQL didn't answer in time".to_owned())
 }

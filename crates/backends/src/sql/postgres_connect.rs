@@ -5,7 +5,7 @@ use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
 use kernel::StorageError;
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_postgres::config::SslMode;
@@ -44,19 +44,20 @@ impl Connection {
         }
         let statement = self.client.prepare(sql).await?;
         let mut known = self.statements.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() < STATEMENTS_KEPT {
-            known.insert(sql.to_owned(), statement.clone());
+        if known.len() >= STATEMENTS_KEPT {
+            known.clear();
         }
+        known.insert(sql.to_owned(), statement.clone());
         Ok(statement)
     }
 }
 
-/// Makes connections, at most `rate` in a second.
-#[derive(Debug)]
+/// Makes connections, at most `rate` in a second, those of its clones included.
+#[derive(Debug, Clone)]
 pub(super) struct Connector {
     config: Config,
     tls: Option<Tls>,
-    recent: tokio::sync::Mutex<VecDeque<Instant>>,
+    recent: Arc<tokio::sync::Mutex<VecDeque<Instant>>>,
     rate: usize,
 }
 
@@ -79,7 +80,13 @@ impl Connector {
             config.tcp_user_timeout(CALL_LIMIT * 2);
         }
         config.keepalives_idle(Duration::from_secs(15)).keepalives_interval(Duration::from_secs(5));
-        let (ssl, check) = match (mode.as_deref().unwrap_or("prefer"), &roots) {
+        let unsaid = if roots == Roots::System { "verify-full" } else { "prefer" };
+        let roots_file = if let Roots::File(file) = &roots { Some(file.as_path()) } else { None };
+        let (ssl, check) = match (mode.as_deref().unwrap_or(unsaid), roots_file) {
+            ("allow" | "disable" | "prefer" | "require" | "verify-ca", _) if roots == Roots::System => {
+                // Anybody can have a certificate the system trusts.
+                return Err(refused("the database URL: sslrootcert=system needs sslmode=verify-full"));
+            }
             ("disable", _) => (SslMode::Disable, None),
             ("allow" | "prefer", _) => (SslMode::Prefer, Some(Check::Nothing)),
             ("require", None) => (SslMode::Require, Some(Check::Nothing)),
@@ -92,19 +99,18 @@ impl Connector {
             }
         };
         config.ssl_mode(ssl);
-        let tls = check.map(|check| Tls::new(check, roots.as_deref())).transpose()?;
-        Ok(Self { config, tls, recent: tokio::sync::Mutex::default(), rate: rate.max(1) })
+        let tls = check.map(|check| Tls::new(check, roots_file)).transpose()?;
+        Ok(Self { config, tls, recent: Arc::default(), rate: rate.max(1) })
     }
 
-    /// A connection that is set up as any other, but without limits of time and without waiting for a turn: for
-    /// migrations.
+    /// A connection that is set up as any other, but without limits of time for its statements and without waiting for
+    /// a turn: for migrations. Locks go soon after an instance that holds them hangs.
     ///
     /// # Errors
     /// When the server can't be reached.
     pub(super) async fn patient(&self) -> Result<Connection, StorageError> {
         let connection = self.new_session().await?;
-        let unlimited =
-            "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0";
+        let unlimited = "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = '60s'";
         connection.client.batch_execute(unlimited).await.map_err(|e| unavailable(&e))?;
         Ok(connection)
     }
@@ -175,7 +181,18 @@ impl Manager for Connector {
 struct Address {
     url: String,
     mode: Option<String>,
-    roots: Option<PathBuf>,
+    roots: Roots,
+}
+
+/// What `sslrootcert` says.
+#[derive(Debug, PartialEq, Eq)]
+enum Roots {
+    /// Nothing.
+    Unsaid,
+    /// What the system trusts, for certificates of that very host.
+    System,
+    /// The certificates in a file.
+    File(PathBuf),
 }
 
 impl Address {
@@ -185,12 +202,12 @@ impl Address {
             return Err(refused("the database URL doesn't start with postgres://"));
         }
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
-        let (mut mode, mut roots, mut rest) = (None, None, Vec::new());
+        let (mut mode, mut roots, mut rest) = (None, Roots::Unsaid, Vec::new());
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             match pair.split_once('=') {
                 Some(("sslmode", value)) => mode = Some(value.to_owned()),
-                Some(("sslrootcert", "system")) => {}
-                Some(("sslrootcert", value)) => roots = Some(PathBuf::from(decode(value))),
+                Some(("sslrootcert", "system")) => roots = Roots::System,
+                Some(("sslrootcert", value)) => roots = Roots::File(PathBuf::from(decode(value))),
                 _ => rest.push(pair),
             }
         }
@@ -243,7 +260,7 @@ mod tests {
         let address = Address::parse(url).unwrap();
         assert_eq!(address.url, "postgres://a:b@h/d?application_name=x");
         assert_eq!(address.mode.unwrap(), "verify-full");
-        assert_eq!(address.roots.unwrap(), PathBuf::from("/etc/a b.pem"));
+        assert_eq!(address.roots, Roots::File(PathBuf::from("/etc/a b.pem")));
         assert_eq!(decode("100%zz%4"), "100%zz%4");
     }
 
@@ -256,6 +273,24 @@ mod tests {
         ] {
             let why = Connector::new(url, 1).unwrap_err().to_string();
             assert!(!why.contains("secret"), "{why}");
+        }
+    }
+
+    #[test]
+    fn the_systems_roots_need_the_host_to_be_checked() {
+        for mode in ["disable", "allow", "prefer", "require", "verify-ca"] {
+            let url = format!("postgres://u@h/d?sslrootcert=system&sslmode={mode}");
+            let why = Connector::new(&url, 1).unwrap_err().to_string();
+            assert!(why.contains("verify-full"), "{mode}: {why}");
+        }
+        // A system without any roots can't be told from one that has them, but the mode is read.
+        for url in
+            ["postgres://u@h/d?sslrootcert=system", "postgres://u@h/d?sslmode=verify-full&sslrootcert=system"]
+        {
+            match Connector::new(url, 1) {
+                Ok(connector) => assert_eq!(connector.config.get_ssl_mode(), SslMode::Require),
+                Err(why) => assert!(why.to_string().contains("no certificate to trust"), "{why}"),
+            }
         }
     }
 

@@ -14,8 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio_postgres::Row;
 
-/// How long a reader of the feed waits for writers, in steps that double: a quarter of a second in all.
-const WAITS: [u64; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
+/// How long a reader of the feed waits for writers, in milliseconds that double: half a second in all.
+const WAITS: [u64; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 
 const EFFECT: &str = "position, partition, topic, payload, due_at, attempts";
 
@@ -26,13 +26,22 @@ const WRITERS: &str = "
     WHERE locktype = 'relation' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
     AND relation = 'effects'::regclass AND mode = 'RowExclusiveLock' AND granted AND pid <> pg_backend_pid()";
 
+/// How far the feed goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reach {
+    /// Up to here it is known to be complete.
+    pub(super) complete: Position,
+    /// The newest position anybody took.
+    newest: Position,
+}
+
 /// Up to where the feed is known to be complete.
 #[derive(Debug, Default)]
 pub(super) struct Horizon(AtomicU64);
 
 impl Horizon {
-    /// Moves on to the newest position if everybody who took one before is done in time. Answers where it is now.
-    pub(super) async fn advance(&self, lease: &Lease) -> Result<Position, Failure> {
+    /// Moves on to the newest position if everybody who took one before is done in time. Answers where that is.
+    pub(super) async fn advance(&self, lease: &Lease) -> Result<Reach, Failure> {
         let (counter, writers) = (lease.prepare(COUNTER).await?, lease.prepare(WRITERS).await?);
         // In this order: the answers are awaited together, but the server reads the counter first.
         let (newest, busy) = tokio::join!(lease.run(&counter, &[]), lease.run(&writers, &[]));
@@ -46,10 +55,11 @@ impl Horizon {
             let still = names(&lease.run(&writers, &[]).await?)?;
             busy.retain(|writer| still.contains(writer));
         }
+        let newest = newest.unsigned_abs();
         if busy.is_empty() {
-            self.0.fetch_max(newest.unsigned_abs(), Ordering::Relaxed);
+            self.0.fetch_max(newest, Ordering::Relaxed);
         }
-        Ok(Position(self.0.load(Ordering::Relaxed)))
+        Ok(Reach { complete: Position(self.0.load(Ordering::Relaxed)), newest: Position(newest) })
     }
 }
 
@@ -66,11 +76,12 @@ pub(super) async fn due(lease: &Lease, now: Timestamp, limit: u32) -> Result<Vec
     decode(lease.query(&sql, &[&now.unix_micros(), &i64::from(limit)]).await?)
 }
 
-/// Invalidations after a position and up to another, oldest first.
+/// Invalidations after a position, oldest first, as far as the feed is complete. If that gives none although there may
+/// be newer ones, the caller isn't to believe that it read to the end.
 pub(super) async fn since(
     lease: &Lease,
     after: Position,
-    up_to: Position,
+    reach: Reach,
     limit: u32,
 ) -> Result<Vec<StoredEffect>, Failure> {
     let sql = format!(
@@ -78,8 +89,12 @@ pub(super) async fn since(
          ORDER BY position LIMIT $3"
     );
     let place = |position: Position| i64::try_from(position.0).unwrap_or(i64::MAX);
-    let values: Values<'_> = &[&place(after), &place(up_to), &i64::from(limit)];
-    decode(lease.query(&sql, values).await?)
+    let values: Values<'_> = &[&place(after), &place(reach.complete), &i64::from(limit)];
+    let effects = decode(lease.query(&sql, values).await?)?;
+    if effects.is_empty() && reach.complete < reach.newest {
+        return Err(StorageError::Unavailable("the feed is held up by a long transaction".to_owned()).into());
+    }
+    Ok(effects)
 }
 
 /// Settles effects: what is done is done, whatever else is said about it.

@@ -10,6 +10,9 @@ use std::collections::HashMap;
 /// The lock of whoever changes the schema: "usso".
 const LOCK: i64 = 0x7573_736f;
 
+/// How long writers may have to wait behind an attempt to add a sort attribute.
+const LOCK_WAIT_MILLIS: u32 = 500;
+
 /// The oldest PostgreSQL that has what the statements use.
 const OLDEST_SERVER: i32 = 13;
 
@@ -98,7 +101,11 @@ async fn set_version(connection: &Connection, name: &str, version: u32) -> Resul
 }
 
 /// Gives a kind a sort attribute, and every document that is there already an empty value of it. Writers of the kind
-/// wait meanwhile, and see it when they go on.
+/// wait meanwhile, and see it when they go on. They wait for a lock that has to wait as well, such as for a VACUUM, so
+/// that is given up soon.
+///
+/// # Errors
+/// When the lock can't be had, or the server is away.
 pub(super) async fn add_sort_field(
     connection: &Connection,
     tables: &KindTables,
@@ -106,7 +113,10 @@ pub(super) async fn add_sort_field(
     field: &str,
 ) -> Result<(), StorageError> {
     let failed = |error: tokio_postgres::Error| unavailable(&error);
-    let begin = format!("BEGIN; LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", tables.sorts);
+    let begin = format!(
+        "BEGIN; SET LOCAL lock_timeout = '{LOCK_WAIT_MILLIS}ms'; LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE",
+        tables.sorts
+    );
     connection.client.batch_execute(&begin).await.map_err(failed)?;
     let sql = "INSERT INTO sort_fields (kind, field) VALUES ($1, $2) ON CONFLICT DO NOTHING";
     let added = connection.client.execute(sql, &[&tables.kind, &field]).await.map_err(failed)?;

@@ -76,7 +76,9 @@ impl Judge {
     ) -> Vec<String> {
         for seen in seen {
             let window = windows.iter().find(|window| window.touches(seen));
-            let is_stalled = stalls.iter().any(|stall| stall.touches(seen));
+            // Without the store a refusal needs no excuse, and has to be in time.
+            let is_due = window.is_some_and(|window| window.outage.hits_the_store());
+            let is_stalled = !is_due && stalls.iter().any(|stall| stall.touches(seen));
             self.answers += 1;
             if is_stalled && seen.kind.needs_the_store() && seen.is_refusal() {
                 self.excused += 1;
