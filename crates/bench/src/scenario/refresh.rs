@@ -56,6 +56,7 @@ pub fn refresh(bench: &mut Bench) -> Result<Vec<Row>> {
         all_succeeded(&tally)?;
         Ok(tally.rate())
     };
-    let pair = bench.alternate(SLICE, |time| drive(usso, &mut ours, time), |time| drive(bare, &mut limit, time))?;
+    let pair =
+        bench.alternate(SLICE, |time| drive(usso, &mut ours, time), |time| drive(bare, &mut limit, time))?;
     Ok(vec![Row::ratio("refresh, durable, 32 sessions; bare: verify one, sign two", "req/s", pair, 0.45)])
 }

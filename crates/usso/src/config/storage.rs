@@ -79,7 +79,10 @@ impl Setting for DatabaseUrl {
             Some("sqlite") => read_sqlite(url.get("sqlite:".len()..).unwrap_or_default()),
             Some("mongodb" | "mongodb+srv") => Err(NO_MONGODB.to_owned()),
             Some("postgres" | "postgresql") => Ok(Self::Postgres(server_url(url, "postgres")?)),
-            _ => Err("must be sqlite: and the path of the database file, or postgres:// and a server".to_owned()),
+            _ => {
+                Err("must be sqlite: and the path of the database file, or postgres:// and a server"
+                    .to_owned())
+            }
         }
     }
 

@@ -307,7 +307,8 @@ fn postgresql_needs_a_master_key_that_instances_share() {
     let url = ("DATABASE_URL", "postgres://u:canary-3f81@h/db");
     let error = refusal(from_environment(&[url]));
     assert!(error.contains("MASTER_KEY") && !error.contains("canary"), "{error}");
-    let config = from_environment(&[url, ("MASTER_KEY", KEY), ("REDIS_URI", "redis://:canary-3f81@h")]).unwrap();
+    let config =
+        from_environment(&[url, ("MASTER_KEY", KEY), ("REDIS_URI", "redis://:canary-3f81@h")]).unwrap();
     assert!(matches!(config.storage.database(), DatabaseUrl::Postgres(_)));
     assert!(config.storage.redis_uri.is_some());
     assert!(!format!("{config:?} {}", config.print()).contains("canary"));

@@ -96,7 +96,8 @@ impl IssuerSet {
         match addressed {
             Addressed::Path => self.by_path.clone(),
             Addressed::Host(host) => {
-                let own = self.by_domain.iter().find(|(h, _)| **h == **host).map(|(_, issuer)| issuer.clone());
+                let own =
+                    self.by_domain.iter().find(|(h, _)| **h == **host).map(|(_, issuer)| issuer.clone());
                 own.unwrap_or_else(|| self.base.origin())
             }
             Addressed::Header if self.is_default => self.base.origin(),

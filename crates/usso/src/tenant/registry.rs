@@ -114,7 +114,15 @@ impl Registry {
     /// A registry of one installation.
     pub fn new(system: SystemScope, seal: SealingKey, base: BaseUrl) -> Self {
         let (tenants, hosts) = (Cache::new(OPEN_TENANTS), Cache::new(OPEN_TENANTS));
-        Self { system, seal, base, succession: Succession::default(), tenants, hosts, retry_at: AtomicI64::new(0) }
+        Self {
+            system,
+            seal,
+            base,
+            succession: Succession::default(),
+            tenants,
+            hosts,
+            retry_at: AtomicI64::new(0),
+        }
     }
 
     /// The same with other times between keys.
@@ -201,10 +209,7 @@ impl Registry {
         }
     }
 
-    async fn open_known(
-        &self,
-        host: &Host,
-    ) -> Result<Option<(Arc<TenantScope>, Arc<str>)>, SelectionError> {
+    async fn open_known(&self, host: &Host) -> Result<Option<(Arc<TenantScope>, Arc<str>)>, SelectionError> {
         Ok(self.open(&host.owner).await?.map(|scope| (scope, host.name.clone())))
     }
 

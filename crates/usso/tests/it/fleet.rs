@@ -199,7 +199,11 @@ async fn the_key_set_and_confirmed_sessions_go_on_while_the_database_is_away() {
     user.get("/me").await.problem(503, "SERVICE_UNAVAILABLE");
     let keys = other.anonymous().get("ROOT/.well-known/jwks.json").await;
     keys.is(200);
-    assert_eq!(keys.header("cache-control"), Some("no-cache"), "a newer key may have been published elsewhere");
+    assert_eq!(
+        keys.header("cache-control"),
+        Some("no-cache"),
+        "a newer key may have been published elsewhere"
+    );
 }
 
 #[tokio::test(start_paused = true)]

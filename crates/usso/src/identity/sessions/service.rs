@@ -1,9 +1,9 @@
 //! Opening, refreshing and ending sessions.
 
-use crate::identity::{Identity, stale_session};
 use crate::identity::sessions::model::{Presented, Session};
 use crate::identity::tokens::{self, TokenPair};
 use crate::identity::users::model::User;
+use crate::identity::{Identity, stale_session};
 use crate::tenant::audit::Event;
 use crate::tenant::keys::keyring::KeyRingError;
 use crate::tenant::verify::{Claims, TokenError, TokenType, verify};

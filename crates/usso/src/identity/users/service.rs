@@ -1,9 +1,9 @@
 //! Creating users and setting their passwords.
 
-use crate::identity::{Identity, stale_user};
 use crate::identity::credentials::{HashError, PasswordPolicy, PolicyViolation};
 use crate::identity::identifiers::{Identifier, IdentifierKind};
 use crate::identity::users::model::{ActivationStatus, User, UserIdentifier, identifier_key};
+use crate::identity::{Identity, stale_user};
 use crate::tenant::audit::Event;
 use crate::tenant::settings::Settings;
 use crate::tenant::{Actor, ClientInfo, TenantScope};

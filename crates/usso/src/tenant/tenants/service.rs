@@ -441,7 +441,8 @@ fn check_domains(
     }
     let mut domains: Vec<Domain> = Vec::new();
     for host in hosts {
-        let host = normalise_host(host).map_err(|e| invalid("domains", format!("{host:?} is {e}")))?.into_owned();
+        let host =
+            normalise_host(host).map_err(|e| invalid("domains", format!("{host:?} is {e}")))?.into_owned();
         if host == registry.base().host() && *id != TenantId::default_tenant() {
             return Err(TenantError::Taken(format!("The domain {host} belongs to another tenant")));
         }
