@@ -116,7 +116,7 @@ def test_a_rotation_killed_again_and_again_is_finished_by_running_it_again(tmp_p
         assert status(server, token) == 200
 
 
-def test_a_configured_key_is_replaced_by_one_from_a_file_or_a_printed_one(tmp_path):
+def test_a_configured_key_is_replaced_by_one_from_a_file_and_by_no_other(tmp_path):
     old, given = (base64.b64encode(bytes([n]) * 32).decode() for n in (1, 2))
     with start(tmp_path, MASTER_KEY=old) as server:
         token = register(server, "alice")["access_token"]
@@ -125,11 +125,11 @@ def test_a_configured_key_is_replaced_by_one_from_a_file_or_a_printed_one(tmp_pa
     (tmp_path / "new.key").chmod(0o600)
     done = run("master-key", "rotate", "--new-key-file", "new.key", cwd=tmp_path, MASTER_KEY=old)
     assert done.returncode == 0 and given not in done.stdout + done.stderr, done.stderr
-    done = run("master-key", "rotate", "--generate", cwd=tmp_path, MASTER_KEY=given)
-    assert done.returncode == 0, done.stderr
-    printed = done.stdout.split("(shown once): ")[1].split()[0]
+    for generate in [["--generate"], []]:
+        refused = run("master-key", "rotate", *generate, cwd=tmp_path, MASTER_KEY=given)
+        assert refused.returncode == 1 and "--new-key-file" in refused.stderr, refused.stderr
     assert not any(path.name.startswith("master") for path in (tmp_path / "data").iterdir())
-    with start(tmp_path, MASTER_KEY=printed) as server:
+    with start(tmp_path, MASTER_KEY=given) as server:
         assert status(server, token) == 200
 
 

@@ -88,7 +88,9 @@ fn refresh(bench: &Bench, shared: &Shared) -> Result<Vec<Row>> {
     let token = pair_of(bench.bare.addr)?.1;
     let mut bare = (bench.bare.addr, vec![Chain::new(bench.bare.addr, "/verify-sign", &token); CONNECTIONS]);
     let mut ours = (shared.usso.addr, chains(shared.usso.addr, &shared.accounts));
-    let mut embedded = (bench.usso.addr, chains(bench.usso.addr, &bench.accounts));
+    // Of their own: what refreshes the others' sessions have seen, only those refreshes know.
+    let fresh = accounts::register(bench.usso.addr, CONNECTIONS, CONNECTIONS)?;
+    let mut embedded = (bench.usso.addr, chains(bench.usso.addr, &fresh));
     drive(&mut ours, SLICE)?;
     shared.updates(SLICE)?;
     let (mut r, mut p, mut f, mut e) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());

@@ -17,7 +17,7 @@ use tokio_rustls::TlsConnector;
 const PATIENCE: Duration = Duration::from_secs(3);
 /// More than the head of an answer and the word in its body.
 const LONGEST_ANSWER: u64 = 8192;
-const REQUEST: &[u8] = b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+const REQUEST: &[u8] = b"GET /health/serving HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
 /// Asks the server with this configuration, on this machine.
 ///

@@ -66,7 +66,7 @@ pub(super) enum MasterKeyCommand {
         /// The file with the new key: 32 bytes in base64
         #[arg(long, value_name = "FILE", conflicts_with = "generate")]
         new_key_file: Option<PathBuf>,
-        /// Generate the new key (the default)
+        /// Generate the new key in the data directory (the default, unless MASTER_KEY is configured)
         #[arg(long)]
         generate: bool,
     },
@@ -136,7 +136,8 @@ fn copy(config: &Config, args: &CopyArgs) -> Result<(), StartError> {
     say(&table(&outcome))?;
     if !outcome.is_same() {
         return Err(format!(
-            "{to} does not hold what {from} holds, and no server starts on it: empty it and copy again"
+            "{to} does not hold what {from} holds. If this copy was completed before, one of them has changed since, and \
+             nothing was written now; if it never was, no server starts on {to}: then empty it and copy again"
         )
         .into());
     }
@@ -231,6 +232,12 @@ fn note(text: &str) {
 
 fn rotate_key(config: &Config, new_key_file: Option<&Path>) -> Result<(), StartError> {
     let given = new_key_file.map(read_key).transpose()?;
+    if config.security.master_key.is_some() && given.is_none() {
+        // A key that is only printed, or lies on a volume that goes with its container, is soon a lost one.
+        return Err("MASTER_KEY is configured, so the new key must be kept where you keep this one: write 32 random bytes in \
+                    base64 to a file (openssl rand -base64 32) and give --new-key-file FILE"
+            .into());
+    }
     let database = config.storage.database();
     if let DatabaseUrl::Sqlite(path) = &database
         && !path.exists()

@@ -65,7 +65,7 @@ impl Identity {
     ) -> Result<Option<Arc<Stored<User>>>, StorageError> {
         let key = (tenant.id().clone(), id.clone());
         if let Some(user) = self.users.get(&key)
-            && self.freshness.holds(tenant.now())
+            && self.freshness.holds(|| tenant.now())
         {
             return Ok(Some(user));
         }
@@ -101,7 +101,7 @@ impl Identity {
     ) -> Result<Option<Arc<Stored<Session>>>, StorageError> {
         let key = (tenant.id().clone(), id.clone());
         if let Some(session) = self.sessions.get(&key)
-            && self.freshness.holds(tenant.now())
+            && self.freshness.holds(|| tenant.now())
         {
             return Ok(Some(session).filter(|s| tenant.now() < s.expires_at));
         }
