@@ -1,8 +1,8 @@
 //! The ephemeral port on Redis (6.2 or later, or Valkey): what several instances share and may lose.
 //!
 //! The database is the truth; a product that loses Redis goes on. So no call waits longer than [`Options::timeout`],
-//! and when Redis is away calls fail at once while a task in the background looks for it ([`link`]). Expiry is judged
-//! by the caller's clock ([`value`]); messages come over a connection of their own ([`subscription`]).
+//! and when Redis is away calls fail at once while a task in the background looks for it (`link`). Expiry is judged
+//! by the caller's clock (`value`); messages come over a connection of their own (`subscription`).
 //!
 //! A key is `usso:{namespace}:{partition}|{key}`, a channel `usso:{namespace}:{channel}`. The password of the URL
 //! never gets into an error or a log.
