@@ -29,7 +29,7 @@ section! {
         request_timeout_seconds: u32 = 30;
         /// How long requests in progress may go on after the signal to stop, in seconds.
         drain_seconds: u32 = 10;
-        /// How long an instance goes on serving after the signal to stop while `/health/ready` already says no, in
+        /// How long an instance goes on serving after the signal to stop while `/health/serving` already says no, in
         /// seconds, so that load balancers turn away first.
         shutdown_delay_seconds: Option<u32> = None, shown "2 with Redis, otherwise 0", example "5",
             env "SHUTDOWN_DELAY";
