@@ -3,6 +3,7 @@
 
 use super::schema::{KIND_ROW_PREFIX, SCHEMA_ROW, SCHEMA_VERSION, SQLITE, create_versions, migrations};
 use kernel::StorageError;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -102,6 +103,9 @@ pub(super) fn connect(path: &Path, role: Role) -> Result<Connection, StorageErro
                   PRAGMA trusted_schema = OFF;";
     connection.execute_batch(common).map_err(unavailable)?;
     connection.execute_batch(&pragmas).map_err(unavailable)?;
+    // Otherwise SQLite, built with STAT4, plans a statement anew whenever a value is bound that might change the plan,
+    // which costs more than the point read itself. Plans here are chosen by the text of the statement.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(unavailable)?;
     connection.set_prepared_statement_cache_capacity(if role == Role::Writer { 256 } else { 96 });
     Ok(connection)
 }

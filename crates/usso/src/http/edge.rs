@@ -3,8 +3,9 @@
 use crate::http::request_info::SharedInfo;
 use crate::http::tenant::select;
 use crate::http::{ApiError, AppState, RequestInfo, client_ip, cors};
-use crate::tenant::{Selection, SelectionError};
+use crate::tenant::{Selection, SelectionError, keys};
 use axum::Router;
+use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
@@ -54,7 +55,6 @@ impl Edge {
         let (method, target) = (parts.method.clone(), parts.uri.path_and_query().cloned());
         let path = target.as_ref().map_or("/", PathAndQuery::path);
         let origin = parts.headers.get(header::ORIGIN).cloned();
-        parts.extensions.insert(info.clone());
 
         let mut cross_origin = None;
         if let Some(origin) = origin {
@@ -71,7 +71,7 @@ impl Edge {
         }
         let mut response = match &cross_origin {
             Some((_, allowed)) if cors::is_preflight(&method, &parts.headers) => preflight(path, *allowed),
-            _ => self.route(Request::from_parts(parts, body)).await,
+            _ => self.answer((parts, body), &info).await,
         };
         if let Some(error) = response.extensions_mut().remove::<ApiError>() {
             let allow = response.headers_mut().remove(header::ALLOW);
@@ -92,9 +92,14 @@ impl Edge {
         response
     }
 
-    async fn route(&self, request: Request) -> Response {
-        let is_change = !request.method().is_safe() || CHANGING_LINKS.contains(&request.uri().path());
-        let answer = self.router.clone().call(request);
+    async fn answer(&self, (mut parts, body): (Parts, Body), info: &SharedInfo) -> Response {
+        if parts.method == Method::GET && parts.uri.path() == keys::routes::PATH {
+            let answer = AssertUnwindSafe(keys::routes::key_set(&self.state, info, &parts)).catch_unwind();
+            return answer.await.map_or_else(|_| internal(), IntoResponse::into_response);
+        }
+        let is_change = !parts.method.is_safe() || CHANGING_LINKS.contains(&parts.uri.path());
+        parts.extensions.insert(info.clone());
+        let answer = self.router.clone().call(Request::from_parts(parts, body));
         let answer = if is_change {
             // A client that hangs up must not stop a change half-way: what was committed must also be forgotten by the
             // caches, counted and answered for. A task goes on when nobody waits for it.
@@ -105,9 +110,7 @@ impl Edge {
         match answer {
             Ok(Ok(response)) => unrouted(response),
             Ok(Err(never)) => match never {},
-            Err(()) => {
-                ApiError::new(ProblemKind::Internal, "INTERNAL_ERROR", "Internal error").into_response()
-            }
+            Err(()) => internal(),
         }
     }
 
@@ -165,6 +168,11 @@ pub(super) fn rewrite(uri: &mut Uri) -> Option<String> {
     parts.path_and_query = PathAndQuery::try_from(target).ok();
     *uri = Uri::from_parts(parts).unwrap_or_default();
     tenant
+}
+
+/// What a panic answers.
+fn internal() -> Response {
+    ApiError::new(ProblemKind::Internal, "INTERNAL_ERROR", "Internal error").into_response()
 }
 
 fn preflight(path: &str, allowed: bool) -> Response {
