@@ -1,3 +1,4 @@
 //! The access control layer: what a caller may do.
 
+pub mod delegation;
 pub mod permission;

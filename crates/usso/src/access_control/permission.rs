@@ -22,24 +22,33 @@ pub struct Permission {
     pub resource: Resource,
 }
 
-/// A resource of our own API.
+/// A resource of our own API (contract 4.8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resource {
+    /// API keys.
+    ApiKeys,
+    /// Roles.
+    Roles,
     /// Sessions.
     Sessions,
     /// Tenants.
     Tenants,
     /// Users.
     Users,
+    /// Identifiers of users.
+    Identifiers,
 }
 
 impl Resource {
     /// The names a held scope may use; the first is canonical.
     const fn names(self) -> &'static [&'static str] {
         match self {
+            Self::ApiKeys => &["apikeys", "apikey", "api-keys"],
+            Self::Roles => &["roles", "role"],
             Self::Sessions => &["sessions", "session", "authsession"],
             Self::Tenants => &["tenants", "tenant"],
             Self::Users => &["users", "user"],
+            Self::Identifiers => &["identifiers", "identifier", "useridentifier"],
         }
     }
 }
