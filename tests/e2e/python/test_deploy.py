@@ -148,6 +148,15 @@ def test_health_says_whether_the_server_is_ready(tmp_path):
         done = run("health", "--port", str(server.port), cwd=tmp_path)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
         assert server.stop()[0] == 0
+
+
+def test_without_certificates_sighup_does_nothing(tmp_path):
+    import signal
+
+    with Server(tmp_path) as server:
+        server.process.send_signal(signal.SIGHUP)
+        assert run("health", "--port", str(server.port), cwd=tmp_path).returncode == 0
+        assert server.stop()[0] == 0
         done = run("health", "--port", str(server.port), cwd=tmp_path)
         assert done.returncode == 1 and "does not answer" in done.stderr
 

@@ -107,10 +107,7 @@ impl Exchange {
         let (database, successor) = (&self.database, self.successor());
         if self.has_database() {
             // So that the one file holds everything. A broken one is kept as it is, its log beside it.
-            drop(
-                connect(database, Role::Writer)
-                    .and_then(|c| c.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").map_err(unavailable)),
-            );
+            fold(database)?;
         }
         // A log that stayed would be taken for the successor's.
         let log = beside(database, "-wal");
@@ -125,6 +122,18 @@ impl Exchange {
             .and_then(|()| std::fs::rename(&successor, database))
             .and_then(|()| sync_directory(database))
             .map_err(|e| failed(database, e))
+    }
+}
+
+/// Copies a database's log into it. A database that is broken anyway keeps its log.
+fn fold(database: &Path) -> Result<(), StorageError> {
+    let Ok(connection) = connect(database, Role::Writer) else { return Ok(()) };
+    // SQLite answers "busy" in a row, not as an error.
+    let is_busy: rusqlite::Result<bool> =
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
+    match is_busy {
+        Ok(true) => Err(StorageError::Locked(format!("another program reads {}", database.display()))),
+        _ => Ok(()),
     }
 }
 

@@ -22,6 +22,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 /// How long to wait before accepting again when the process is out of file descriptors.
 const BREATHER: Duration = Duration::from_millis(50);
 
+/// How long a TLS handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
 /// Limits of a listener.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -136,11 +139,14 @@ async fn greet(
     mut stop: watch::Receiver<bool>,
 ) -> Option<tokio_rustls::server::TlsStream<TcpStream>> {
     tokio::select! {
-        greeted = tls.accept(stream) => greeted
-            .inspect_err(|error| tracing::debug!(%error, "TLS handshake failed"))
-            .ok(),
-        _ = stop.changed() => None,
+        greeted = tokio::time::timeout(HANDSHAKE, tls.accept(stream)) => match greeted {
+            Ok(Ok(stream)) => return Some(stream),
+            Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
+            Err(_) => tracing::debug!("TLS handshake took too long"),
+        },
+        _ = stop.changed() => {}
     }
+    None
 }
 
 /// One request after the other.

@@ -277,14 +277,17 @@ fn shutdown_delay(config: &Config) -> Duration {
     Duration::from_secs(config.server.shutdown_delay_seconds.unwrap_or(default).into())
 }
 
-/// Listens for the signals to stop from now on; the future ends when one has come.
+/// Listens for the signals to stop from now on; the future ends when one has come. SIGHUP, which would end the process
+/// by default, means to read certificates again (see [`Tls::keep_current`]) and without them nothing.
 fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let hangup = signal(SignalKind::hangup())?;
     Ok(async move {
         tokio::select! {
             _ = term.recv() => {}
             _ = int.recv() => {}
         }
+        drop(hangup);
     })
 }

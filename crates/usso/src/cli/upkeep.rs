@@ -30,6 +30,9 @@ pub(super) enum Command {
         /// Replace the database there is; it is kept under another name
         #[arg(long)]
         force: bool,
+        /// End every session of every tenant: those that were ended since the backup would live again
+        #[arg(long)]
+        end_sessions: bool,
     },
     /// Work with the master key while the server is stopped
     #[command(subcommand, name = "master-key")]
@@ -77,8 +80,9 @@ pub(super) fn run(command: Command, flags: Flags) -> Result<(), StartError> {
     match command {
         Command::Storage(StorageCommand::Copy(args)) => copy(&config, &args),
         Command::Backup { file } => back_up(&config, &file),
-        Command::Restore { file, force } => {
-            let restored = runtime()?.block_on(restore::restore(&config, &file, force))?;
+        Command::Restore { file, force, end_sessions } => {
+            let wishes = restore::Wishes { force, end_sessions };
+            let restored = runtime()?.block_on(restore::restore(&config, &file, wishes))?;
             say(&format!(
                 "Restored {} as it was at {}.\n",
                 config.storage.database(),

@@ -1,19 +1,34 @@
 //! `usso restore`: a backup becomes the embedded database. Everything about it is checked before anything is replaced.
+//!
+//! Sessions that were ended after the backup live again with it, unless they are all ended on the way.
 
 use crate::app::master_key;
 use crate::app::startup;
 use crate::app::startup::StartError;
 use crate::app::upkeep::backup::embedded_file;
 use crate::app::upkeep::backup_file::{self, Header};
+use crate::app::upkeep::checksum::for_each_page;
 use crate::app::upkeep::exclusive::Exclusive;
 use crate::config::{Config, DatabaseUrl};
+use crate::tenant::audit::Event;
+use crate::tenant::tenants::model::Tenant;
+use crate::tenant::{Actor, ClientInfo};
 use backends::sql::sqlite_backup::{self as embedded, Exchange};
-use kernel::{Clock, SystemClock};
+use kernel::{Change, Clock, Record, StorageError, SystemClock, SystemScope};
 use protocol::seal::SealingKey;
 use std::fs::{File, OpenOptions};
 use std::io::{BufReader, BufWriter};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+/// What the operator wants.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wishes {
+    /// Replace the database there is.
+    pub force: bool,
+    /// End every session of every tenant.
+    pub end_sessions: bool,
+}
 
 /// What came of restoring.
 #[derive(Debug)]
@@ -27,14 +42,14 @@ pub struct Restored {
 /// Puts the database of a backup in the place of the configured one, which is kept under another name.
 ///
 /// # Errors
-/// When a server is running, there is a database and `force` isn't given, or the backup isn't whole, genuine and of this
+/// When a server is running, there is a database and `force` isn't wished for, or the backup isn't whole, genuine and of this
 /// master key; nothing was replaced then.
-pub async fn restore(config: &Config, file: &Path, force: bool) -> Result<Restored, StartError> {
+pub async fn restore(config: &Config, file: &Path, wishes: Wishes) -> Result<Restored, StartError> {
     let database = embedded_file(config, "restore")?;
     let key = SealingKey::from_master(master_key::existing(config)?.expose())?;
     startup::make_data_dir(&config.storage.data_dir)?;
     let exchange = Exchange::begin(&database)?;
-    if exchange.has_database() && !force {
+    if exchange.has_database() && !wishes.force {
         return Err(format!(
             "there is a database {}: with --force it is kept under another name and replaced",
             database.display()
@@ -47,17 +62,39 @@ pub async fn restore(config: &Config, file: &Path, force: bool) -> Result<Restor
     embedded::check(&successor.0)?;
     // As a server would open it: versions, a key that fits, nothing left half done.
     let opened = Exclusive::open(&DatabaseUrl::Sqlite(successor.0.clone())).await?;
-    let admitted = match master_key::installation(opened.system()).await {
-        Ok(Some(installation)) => installation.admits(&key),
-        Ok(None) => Err(master_key::MasterKeyError::Mismatch),
-        Err(error) => Err(error),
-    };
+    let ready = make_ready(opened.system(), &key, wishes).await;
     opened.close().await?;
-    admitted?;
+    ready?;
     let had_database = exchange.has_database();
     let predecessor = predecessor(&database);
     exchange.commit(&predecessor)?;
     Ok(Restored { header, predecessor: had_database.then_some(predecessor) })
+}
+
+/// Checks that the key fits, and does what is to be done before anybody is served.
+async fn make_ready(system: &SystemScope, key: &SealingKey, wishes: Wishes) -> Result<(), StartError> {
+    let installation = master_key::installation(system).await?;
+    installation.ok_or(master_key::MasterKeyError::Mismatch)?.admits(key)?;
+    if wishes.end_sessions { Ok(end_sessions(system).await?) } else { Ok(()) }
+}
+
+/// Ends every session, by what each of them compares itself with.
+async fn end_sessions(system: &SystemScope) -> Result<(), StorageError> {
+    let (tenants, client) = (system.records::<Tenant>(), ClientInfo::local());
+    for_each_page(system, &Tenant::spec(), system.now(), async |page| {
+        for located in page {
+            let id = located.document.id;
+            let event = Event::new("tenant.sessions_ended", Actor::System, &id, &client).effect(system);
+            tenants
+                .update::<StorageError>(&id, |old| {
+                    let next = Tenant { session_epoch: old.session_epoch + 1, ..old.record.clone() };
+                    Ok(Change::Put(next, vec![event.clone()]))
+                })
+                .await?;
+        }
+        Ok::<_, StorageError>(())
+    })
+    .await
 }
 
 fn unpack(file: &Path, key: &SealingKey, to: &Path) -> Result<Header, StartError> {

@@ -1,7 +1,7 @@
 //! `usso backup` and `usso restore`, on real files.
 
 use super::{Directory, note};
-use kernel::{StorageError, SystemScope};
+use kernel::{Record, StorageError, SystemScope};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use usso::app::startup::{self, Instance};
 use usso::app::upkeep::backup::backup;
 use usso::app::upkeep::backup_file::{self, FileError, Header};
-use usso::app::upkeep::restore::{Restored, restore};
+use usso::app::upkeep::restore::{Restored, Wishes, restore};
 use usso::config::{Config, MasterKey};
 use usso::tenant::one_time::OneTime;
+use usso::tenant::tenants::model::Tenant;
 
 /// An installation in a directory of its own.
 struct Site {
@@ -50,7 +51,8 @@ impl Site {
     }
 
     async fn restore(&self, file: &Path, force: bool) -> Result<Restored, String> {
-        restore(&self.config, file, force).await.map_err(|e| e.to_string())
+        let wishes = Wishes { force, end_sessions: false };
+        restore(&self.config, file, wishes).await.map_err(|e| e.to_string())
     }
 
     /// Refused, and everything as it was.
@@ -338,4 +340,25 @@ fn refusals_name_what_is_wrong() {
     assert!(wrong.to_string().contains("MASTER_KEY"));
     let gone = StorageError::Corrupt("x".to_owned());
     assert!(gone.to_string().contains("unreadable"));
+}
+
+#[tokio::test]
+async fn with_end_sessions_no_session_of_the_backup_lives_again() {
+    let epochs = async |instance: &Instance| {
+        let tenants = system(instance).records::<Tenant>().page(kernel::Query::all(Tenant::KIND)).await;
+        tenants.expect("the tenants").items.iter().map(|tenant| tenant.session_epoch).collect::<Vec<_>>()
+    };
+    let site = backed_up().await;
+    let instance = site.open().await;
+    let before = epochs(&instance).await;
+    instance.close().await;
+    for (end_sessions, more) in [(false, 0), (true, 1)] {
+        let target = Site::new();
+        let wishes = Wishes { force: false, end_sessions };
+        restore(&target.config, &site.file(), wishes).await.map_err(|e| e.to_string()).expect("restored");
+        let again = target.open().await;
+        let wanted: Vec<_> = before.iter().map(|epoch| epoch + more).collect();
+        assert_eq!(epochs(&again).await, wanted, "end_sessions: {end_sessions}");
+        again.close().await;
+    }
 }
