@@ -27,6 +27,8 @@ pub struct Permission {
 pub enum Resource {
     /// API keys.
     ApiKeys,
+    /// Signing keys.
+    Keys,
     /// Roles.
     Roles,
     /// Sessions.
@@ -44,6 +46,7 @@ impl Resource {
     const fn names(self) -> &'static [&'static str] {
         match self {
             Self::ApiKeys => &["apikeys", "apikey", "api-keys"],
+            Self::Keys => &["keys", "key"],
             Self::Roles => &["roles", "role"],
             Self::Sessions => &["sessions", "session", "authsession"],
             Self::Tenants => &["tenants", "tenant"],

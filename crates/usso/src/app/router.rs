@@ -29,7 +29,9 @@ fn described() -> OpenApiRouter<AppState> {
         .merge(auth::router())
         .merge(onboarding::routes::router())
         .merge(sessions::routes::router())
-        .merge(tenants::routes::router());
+        .merge(tenants::routes::router())
+        .merge(tenants::public::routes::router())
+        .merge(keys::admin::routes::router());
     OpenApiRouter::with_openapi(Document::openapi())
         .nest(API, api)
         .merge(keys::routes::router())

@@ -1,12 +1,15 @@
 //! The tenant of a request.
 
+use crate::access_control::permission::{Permission, PermissionDenied};
 use crate::http::request_info::SharedInfo;
-use crate::http::{ApiError, AppState, RequestInfo};
+use crate::http::{ApiError, AppState, Caller, RequestInfo};
 use crate::tenant::issuer::Addressed;
 use crate::tenant::registry::Selected;
+use crate::tenant::tenants::service::TenantError;
 use crate::tenant::{ClientInfo, SelectionError, TenantScope};
 use axum::extract::FromRequestParts;
 use http::request::Parts;
+use kernel::TenantId;
 use std::sync::Arc;
 
 /// The tenant a request names, and how.
@@ -67,6 +70,21 @@ pub async fn selected(state: &AppState, info: &RequestInfo) -> Result<Selected, 
 pub fn info(parts: &Parts) -> Result<SharedInfo, ApiError> {
     let missing = || ApiError::new(kernel::ProblemKind::Internal, "INTERNAL_ERROR", "Internal error");
     parts.extensions.get::<SharedInfo>().cloned().ok_or_else(missing)
+}
+
+/// Which tenant a caller means: any for the system administrator, their own for those who hold the permission.
+///
+/// # Errors
+/// `PERMISSION_DENIED`; `NOT_FOUND` for any other tenant.
+pub fn meant(caller: &Caller, id: &str, permission: Permission) -> Result<TenantId, ApiError> {
+    let is_system = caller.is_system();
+    if !is_system && !caller.may(permission, &[("tenant_id", caller.tenant.scope.id().as_str())]) {
+        return Err(PermissionDenied(permission).into());
+    }
+    match TenantId::parse(id) {
+        Ok(id) if is_system || id == *caller.tenant.scope.id() => Ok(id),
+        _ => Err(TenantError::NotFound.into()),
+    }
 }
 
 impl FromRequestParts<AppState> for Tenant {

@@ -4,6 +4,7 @@
 //! users. A cache entry is invalidated by the service that changes the record, after the write and before the
 //! answer, so a revocation holds from the next request on.
 
+pub mod api_keys;
 pub mod attempts;
 pub mod credentials;
 pub mod devices;
@@ -17,7 +18,7 @@ pub mod users;
 use crate::tenant::TenantScope;
 use crate::tenant::coherence::{Freshness, Stale};
 use kernel::cache::Cache;
-use kernel::{SessionId, StorageError, Stored, TenantId, UserId};
+use kernel::{KeyId, SessionId, StorageError, Stored, TenantId, UserId};
 use sessions::model::Session;
 use std::sync::Arc;
 use users::model::User;
@@ -30,6 +31,7 @@ pub struct Identity {
     hasher: credentials::Hasher,
     users: Cache<(TenantId, UserId), Arc<Stored<User>>>,
     sessions: Cache<(TenantId, SessionId), Arc<Stored<Session>>>,
+    api_keys: api_keys::memory::ApiKeys,
     freshness: Freshness,
 }
 
@@ -40,6 +42,7 @@ impl Identity {
             hasher,
             users: Cache::new(CACHED),
             sessions: Cache::new(CACHED),
+            api_keys: api_keys::memory::ApiKeys::default(),
             freshness: Freshness::default(),
         }
     }
@@ -47,6 +50,11 @@ impl Identity {
     /// How far the caches can be trusted.
     pub fn freshness(&self) -> &Freshness {
         &self.freshness
+    }
+
+    /// The API keys in use.
+    pub fn api_keys(&self) -> &api_keys::memory::ApiKeys {
+        &self.api_keys
     }
 
     /// The hashing pool.
@@ -153,6 +161,12 @@ impl Identity {
         stale_user(tenant, id).announce(tenant);
     }
 
+    /// Forgets an API key that was changed, here and on every instance.
+    pub fn forget_api_key(&self, tenant: &TenantScope, id: &KeyId) {
+        self.drop_api_key(tenant.id(), id);
+        stale_api_key(tenant, id).announce(tenant);
+    }
+
     /// Forgets a session here.
     pub fn drop_session(&self, tenant: &TenantId, id: &SessionId) {
         self.sessions.invalidate(&(tenant.clone(), id.clone()));
@@ -163,10 +177,16 @@ impl Identity {
         self.users.invalidate(&(tenant.clone(), id.clone()));
     }
 
+    /// Forgets an API key here.
+    pub fn drop_api_key(&self, tenant: &TenantId, id: &KeyId) {
+        self.api_keys.drop_key(tenant, id);
+    }
+
     /// Forgets everything here.
     pub fn forget_all(&self) {
         self.sessions.clear();
         self.users.clear();
+        self.api_keys.clear();
     }
 }
 
@@ -178,6 +198,11 @@ pub(crate) fn stale_session(tenant: &TenantScope, id: &SessionId) -> Stale {
 /// What changing a user makes stale.
 pub(crate) fn stale_user(tenant: &TenantScope, id: &UserId) -> Stale {
     Stale::User { tenant: tenant.id().clone(), id: id.clone() }
+}
+
+/// What changing an API key makes stale.
+pub(crate) fn stale_api_key(tenant: &TenantScope, id: &KeyId) -> Stale {
+    Stale::ApiKey { tenant: tenant.id().clone(), id: id.clone() }
 }
 
 impl std::fmt::Debug for Identity {

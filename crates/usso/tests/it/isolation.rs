@@ -42,10 +42,12 @@ struct Row {
     foreign: Vec<(Value, u16)>,
     /// A query with a credential of tenant A, and its status.
     query: Option<(String, u16)>,
+    /// What those who may do it get with an id of their own.
+    own: u16,
 }
 
 const fn row(needs: Needs, id: Id) -> Row {
-    Row { needs, id, body: None, foreign: Vec::new(), query: None }
+    Row { needs, id, body: None, foreign: Vec::new(), query: None, own: 200 }
 }
 
 /// The table: one row an operation.
@@ -120,6 +122,21 @@ fn rows(world: &World) -> BTreeMap<&'static str, Row> {
             "update_tenant",
             Row { body: Some(json!({"custom_payload": {"k": 1}})), ..row(Needs::Admin, Id::Tenant) },
         ),
+        ("tenant_config", row(Needs::Nothing, Id::None)),
+        ("list_keys", row(Needs::Admin, Id::Tenant)),
+        (
+            "create_key",
+            Row { body: Some(json!({"algorithm": "x"})), own: 400, ..row(Needs::Admin, Id::Tenant) },
+        ),
+        (
+            "rotate_keys",
+            Row { body: Some(json!({"algorithm": "x"})), own: 400, ..row(Needs::Admin, Id::Tenant) },
+        ),
+        (
+            "update_key",
+            Row { body: Some(json!({"is_active": true})), own: 400, ..row(Needs::Admin, Id::Tenant) },
+        ),
+        ("revoke_key", Row { own: 404, ..row(Needs::Admin, Id::Tenant) }),
     ])
 }
 
@@ -228,9 +245,16 @@ impl Walk<'_> {
                 who.with_token(access)
             };
         }
-        let start = operation.path.find('{').unwrap_or(operation.path.len());
+        // The first id is the cell's; what lies below it is looked for under an id that nothing has.
+        let (start, below) = operation.path.split_once('{').unwrap_or((&operation.path, "}"));
+        let below = below.split_once('}').map_or("", |(_, below)| below);
+        let below: String = below
+            .split('/')
+            .map(|part| if part.starts_with('{') { "none" } else { part })
+            .collect::<Vec<_>>()
+            .join("/");
         let query = request.query.map_or(String::new(), |q| format!("?{q}"));
-        let target = format!("ROOT{prefix}{}{}{query}", &operation.path[..start], request.id);
+        let target = format!("ROOT{prefix}{start}{}{below}{query}", request.id);
         match request.body {
             None => who.send(&operation.method, &target, ()).await,
             Some(body) => {
@@ -395,7 +419,7 @@ async fn guarded(
             (true, Needs::System) => 403,
             (true, Needs::Admin) if !is_admin => 403,
             (true, _) if is_missing => 404,
-            (true, _) => 200,
+            (true, _) => row.own,
         };
         walk.check(answer.status == wanted, &name, &answer);
         if let Some((query, status)) = &row.query {

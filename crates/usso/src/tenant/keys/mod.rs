@@ -4,6 +4,8 @@
 //! [`Succession::lead`] before it signs, because verifiers cache the set; a superseded key stays published until
 //! the last token it may have signed has expired. Callers: [`crate::tenant::verify`], token minting, the JWKS route.
 
+pub mod admin;
+pub mod changes;
 pub mod keyring;
 pub mod model;
 pub mod routes;

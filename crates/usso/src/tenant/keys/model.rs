@@ -101,10 +101,34 @@ impl KeySet {
 
     /// Publishes a key and drops those whose last token has expired.
     pub fn publish(&mut self, key: TenantKey, times: &Succession, now: Timestamp) {
+        self.drop_unpublished(times, now);
+        self.keys.push(key);
+    }
+
+    fn drop_unpublished(&mut self, times: &Succession, now: Timestamp) {
         let kept: Vec<bool> = self.keys.iter().map(|k| self.is_published(k, times, now)).collect();
         let mut kept = kept.into_iter();
         self.keys.retain(|_| kept.next().unwrap_or(true));
-        self.keys.push(key);
+    }
+
+    /// Takes a published key away at once: what it signed is worth nothing from now on. Somebody has to sign: an older
+    /// key that is still published until the successor's turn comes, else the successor at once. The successor is the
+    /// key that waits already, or `spare`. False: no such key is published.
+    pub fn revoke(&mut self, id: &str, spare: TenantKey, times: &Succession, now: Timestamp) -> bool {
+        // First, or what a key has taken out of the set would come back with its end.
+        self.drop_unpublished(times, now);
+        let Some(at) = self.keys.iter().position(|k| k.id.as_str() == id) else { return false };
+        let gone = self.keys.remove(at);
+        let is_of_use = |k: &TenantKey| k.usage == gone.usage;
+        if !self.keys.iter().any(|k| is_of_use(k) && k.sign_from > gone.sign_from) {
+            self.keys.push(TenantKey { sign_from: now.plus_seconds(times.lead), ..spare });
+        }
+        if self.signer(gone.usage, now).is_none()
+            && let Some(next) = self.keys.iter_mut().filter(|k| is_of_use(k)).min_by_key(|k| k.sign_from)
+        {
+            next.sign_from = now;
+        }
+        true
     }
 
     /// Remembers that tokens may live this many seconds, so keys stay published long enough.
@@ -236,6 +260,71 @@ mod tests {
         assert_eq!(set.has_room(KeyUse::Access, &TIMES, now.plus_seconds(TIMES.lead)), Err(NoRoom::Full));
         let end = set.next_change(&TIMES, now).unwrap();
         assert_eq!(set.has_room(KeyUse::Access, &TIMES, end), Ok(()));
+    }
+
+    fn revoked(set: &mut KeySet, id: &KeyId, now: Timestamp) -> Option<KeyId> {
+        let spare = key(set, 99, KeyUse::Access, now);
+        let spare_id = spare.id.clone();
+        assert!(set.revoke(id.as_str(), spare, &TIMES, now));
+        assert!(set.keys().iter().all(|k| k.id != *id));
+        set.keys().iter().any(|k| k.id == spare_id).then_some(spare_id)
+    }
+
+    fn signer(set: &KeySet, at: Timestamp) -> KeyId {
+        set.signer(KeyUse::Access, at).map(|k| k.id.clone()).unwrap()
+    }
+
+    #[test]
+    fn when_the_only_key_is_revoked_a_new_one_signs_at_once() {
+        let mut set = KeySet::default();
+        let first = key(&set, 1, KeyUse::Access, NOW);
+        let id = first.id.clone();
+        set.publish(first, &TIMES, NOW);
+        let now = NOW.plus_seconds(5);
+        let spare = revoked(&mut set, &id, now).unwrap();
+        assert_eq!(signer(&set, now), spare);
+        assert!(!set.revoke(id.as_str(), key(&set, 3, KeyUse::Access, now), &TIMES, now), "it is gone");
+    }
+
+    #[test]
+    fn when_the_signing_key_is_revoked_the_one_that_waits_signs_at_once() {
+        let (mut set, first, second, rotated) = with_two_keys();
+        assert_eq!(revoked(&mut set, &first, rotated.plus_seconds(1)), None);
+        assert_eq!(signer(&set, rotated.plus_seconds(1)), second);
+    }
+
+    #[test]
+    fn when_the_waiting_key_is_revoked_another_takes_its_turn_later() {
+        let (mut set, first, second, rotated) = with_two_keys();
+        let spare = revoked(&mut set, &second, rotated.plus_seconds(1)).unwrap();
+        assert_eq!(signer(&set, rotated.plus_seconds(TIMES.lead)), first);
+        assert_eq!(signer(&set, rotated.plus_seconds(TIMES.lead + 1)), spare);
+    }
+
+    #[test]
+    fn when_the_newest_key_is_revoked_its_published_predecessor_signs_until_the_successors_turn() {
+        let (mut set, first, second, rotated) = with_two_keys();
+        let now = rotated.plus_seconds(TIMES.lead + 10);
+        let spare = revoked(&mut set, &second, now).unwrap();
+        assert_eq!(signer(&set, now), first);
+        assert_eq!(signer(&set, now.plus_seconds(TIMES.lead)), spare);
+    }
+
+    #[test]
+    fn a_key_that_left_the_published_set_does_not_come_back_with_its_successors_end() {
+        let (mut set, first, second, rotated) = with_two_keys();
+        let end = rotated.plus_seconds(TIMES.lead + 3600 + TIMES.grace);
+        let spare = revoked(&mut set, &second, end).unwrap();
+        assert!(set.keys().iter().all(|k| k.id != first));
+        assert_eq!(signer(&set, end), spare);
+    }
+
+    #[test]
+    fn revoking_a_superseded_key_changes_nothing_else() {
+        let (mut set, first, second, rotated) = with_two_keys();
+        let now = rotated.plus_seconds(TIMES.lead + 10);
+        assert_eq!(revoked(&mut set, &first, now), None);
+        assert_eq!((signer(&set, now), set.keys().len()), (second, 1));
     }
 
     #[test]

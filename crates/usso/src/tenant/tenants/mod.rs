@@ -4,6 +4,7 @@
 //! administrator (all tenants) and by a tenant's own administrators (their own).
 
 pub mod model;
+pub mod public;
 pub mod routes;
 pub mod schema;
 pub mod service;

@@ -2,17 +2,18 @@
 
 use super::model::Tenant;
 use super::schema::{CreateTenant, CreatedTenantView, TenantView, UpdateTenant};
-use super::service::{self, Authority, TenantError};
-use crate::access_control::permission::{Permission, PermissionDenied, Resource};
+use super::service::{self, Authority};
+use crate::access_control::permission::{Permission, Resource};
 use crate::http::error::{ErrorView, storage};
 use crate::http::list::{ListParams, ListView, Params, answer};
 use crate::http::revision::{IfMatch, Tagged};
+use crate::http::tenant::meant;
 use crate::http::{ApiError, AppState, Caller, Json, SystemAdmin, idempotency, json};
 use crate::identity::onboarding;
 use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use kernel::{Record, TenantId};
+use kernel::Record;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -22,18 +23,6 @@ const ADMIN: Permission = Permission::new("admin", Resource::Tenants);
 /// The routes.
 pub fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(get, update))
-}
-
-/// Which tenant a caller means: any for the system administrator, their own for those who hold the permission.
-fn target(caller: &Caller, id: &str, permission: Permission) -> Result<TenantId, ApiError> {
-    let is_system = caller.is_system();
-    if !is_system && !caller.may(permission, &[("tenant_id", caller.tenant.scope.id().as_str())]) {
-        return Err(PermissionDenied(permission).into());
-    }
-    match TenantId::parse(id) {
-        Ok(id) if is_system || id == *caller.tenant.scope.id() => Ok(id),
-        _ => Err(TenantError::NotFound.into()),
-    }
 }
 
 /// Create a tenant
@@ -75,7 +64,7 @@ pub async fn list(
     let page = if caller.is_system() {
         state.registry.system().records::<Tenant>().page(query.clone()).await.map_err(|e| storage(&e))?
     } else {
-        let own = target(&caller, caller.tenant.scope.id().as_str(), READ)?;
+        let own = meant(&caller, caller.tenant.scope.id().as_str(), READ)?;
         let own = service::get(&state.registry, &own).await?;
         let items = if query.offset == 0 { vec![own] } else { Vec::new() };
         kernel::Page { items, total: 1, total_exact: true }
@@ -93,7 +82,7 @@ pub async fn get(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Tagged<TenantView>, ApiError> {
-    let id = target(&caller, &id, READ)?;
+    let id = meant(&caller, &id, READ)?;
     let tenant = service::get(&state.registry, &id).await?;
     Ok(Tagged(tenant.revision, TenantView::from(&tenant)))
 }
@@ -112,7 +101,7 @@ pub async fn update(
     if_match: IfMatch,
     Json(request): Json<UpdateTenant>,
 ) -> Result<Tagged<TenantView>, ApiError> {
-    let id = target(&caller, &id, ADMIN)?;
+    let id = meant(&caller, &id, ADMIN)?;
     let (actor, client) = (caller.actor(), caller.tenant.client());
     let authority = Authority { actor: &actor, client: &client, is_system: caller.is_system() };
     let tenant = service::update(&state.registry, &id, request, if_match.0.as_deref(), authority).await?;

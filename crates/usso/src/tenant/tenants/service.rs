@@ -420,7 +420,11 @@ fn longest_lifetime(config: &Config) -> i64 {
     settings.access_timeout.max(settings.refresh_timeout)
 }
 
-fn parse_algorithm(text: Option<&str>) -> Result<Option<Algorithm>, TenantError> {
+/// Reads the name of an algorithm.
+///
+/// # Errors
+/// [`TenantError::Invalid`].
+pub fn parse_algorithm(text: Option<&str>) -> Result<Option<Algorithm>, TenantError> {
     text.map(|t| t.parse().map_err(|e: JoseError| invalid("algorithm", e.to_string()))).transpose()
 }
 

@@ -17,4 +17,6 @@ mod passwords;
 mod refresh;
 mod register;
 mod sessions;
+mod tenant_config;
+mod tenant_keys;
 mod verify_token;

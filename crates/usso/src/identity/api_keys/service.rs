@@ -1,0 +1,405 @@
+//! Making, changing, ending and checking API keys.
+
+use super::model::{ApiKey, ApiKeyUsage};
+use super::secret;
+use crate::access_control::delegation::{DelegationError, may_grant};
+use crate::access_control::permission::effective_scopes;
+use crate::identity::users::model::User;
+use crate::identity::{Identity, stale_api_key};
+use crate::tenant::audit::Event;
+use crate::tenant::{Actor, ClientInfo, TenantScope};
+use kernel::{
+    Change, KeyId, Problem, ProblemKind, Query, Record, Scope, StorageError, Stored, TagMatch, Timestamp,
+    UserId,
+};
+use protocol::{b64url, scope};
+use secrecy::{ExposeSecret, SecretString};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// How many keys a user may have.
+pub const MAX_KEYS: u64 = 100;
+
+/// How many scopes a key may have.
+pub const MAX_SCOPES: usize = 200;
+
+/// How many keys may descend from each other.
+const MAX_DESCENT: usize = 4;
+
+/// How often a deletion is retried after losing against a change.
+const DELETE_ATTEMPTS: u32 = 16;
+
+/// Why a key can't be made, changed or used.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiKeyError {
+    /// Not a key of this tenant that may be used. Which check failed is not told.
+    #[error("invalid API key")]
+    Refused,
+    /// There is no such key here.
+    #[error("no such API key")]
+    NotFound,
+    /// `If-Match` named another revision.
+    #[error("the API key was changed meanwhile")]
+    Stale,
+    /// A value that can't be.
+    #[error("{0}")]
+    Invalid(Cow<'static, str>),
+    /// The user has [`MAX_KEYS`].
+    #[error("too many API keys")]
+    TooMany,
+    /// The key a request was made with must outlive what it makes.
+    #[error("longer than the API key it is made with")]
+    Outlives,
+    /// Scopes that can't be granted.
+    #[error(transparent)]
+    Scopes(#[from] DelegationError),
+    /// The database refused.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl Problem for ApiKeyError {
+    fn kind(&self) -> ProblemKind {
+        match self {
+            Self::Refused => ProblemKind::Unauthenticated,
+            Self::NotFound => ProblemKind::NotFound,
+            Self::Stale => ProblemKind::PreconditionFailed,
+            Self::Invalid(_) => ProblemKind::Invalid,
+            Self::TooMany => ProblemKind::Conflict,
+            Self::Outlives => ProblemKind::Forbidden,
+            Self::Scopes(e) => e.kind(),
+            Self::Storage(e) => crate::tenant::tenants::service::storage_kind(e),
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Refused => "API_KEY_INVALID",
+            Self::NotFound => "NOT_FOUND",
+            Self::Stale => "PRECONDITION_FAILED",
+            Self::Invalid(_) => "VALIDATION_ERROR",
+            Self::TooMany => "CONFLICT",
+            Self::Outlives => "PERMISSION_DENIED",
+            Self::Scopes(e) => e.code(),
+            Self::Storage(_) => "SERVICE_UNAVAILABLE",
+        }
+    }
+
+    fn detail(&self) -> Cow<'static, str> {
+        match self {
+            Self::Refused => "Invalid API key".into(),
+            Self::NotFound => "Not found".into(),
+            Self::Stale => "The object was changed since it was read".into(),
+            Self::Invalid(detail) => detail.clone(),
+            Self::TooMany => format!("At most {MAX_KEYS} API keys per user").into(),
+            Self::Outlives => "An API key can't give a key more time than it has itself".into(),
+            Self::Scopes(e) => e.detail(),
+            Self::Storage(_) => "The service is temporarily unavailable".into(),
+        }
+    }
+}
+
+/// Who grants: what they hold, and the key they use, if it is one.
+#[derive(Debug, Clone, Copy)]
+pub struct Granter<'a> {
+    /// What they hold now.
+    pub scopes: &'a [String],
+    /// The key they present.
+    pub key: Option<&'a ApiKey>,
+    /// As the author of an event.
+    pub actor: &'a Actor,
+    /// Where they are.
+    pub client: &'a ClientInfo,
+}
+
+impl Granter<'_> {
+    fn check_scopes(&self, scopes: &[String]) -> Result<(), ApiKeyError> {
+        if scopes.len() > MAX_SCOPES {
+            return Err(ApiKeyError::Invalid(format!("scopes: at most {MAX_SCOPES}").into()));
+        }
+        Ok(may_grant(self.scopes, scopes)?)
+    }
+
+    fn check_end(&self, now: Timestamp, end: Option<Timestamp>) -> Result<(), ApiKeyError> {
+        if end.is_some_and(|end| end <= now) {
+            return Err(ApiKeyError::Invalid("expires_at: lies in the past".into()));
+        }
+        let own = self.key.and_then(|key| key.expires_at);
+        match own {
+            Some(own) if end.is_none_or(|end| end > own) => Err(ApiKeyError::Outlives),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A key to make.
+#[derive(Debug, Clone, Default)]
+pub struct NewApiKey {
+    /// What to call it.
+    pub name: Option<String>,
+    /// What it may; all the granter may by default.
+    pub scopes: Option<Vec<String>>,
+    /// The workspace it acts in.
+    pub workspace_id: Option<String>,
+    /// When it ends; with the granter's key by default.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Makes a key for a user; answers its secret, too, which nobody can be told again.
+///
+/// # Errors
+/// [`ApiKeyError::Scopes`] for scopes the granter doesn't hold; values that can't be; too many keys.
+pub async fn create(
+    identity: &Identity,
+    tenant: &TenantScope,
+    user: &User,
+    new: NewApiKey,
+    granter: Granter<'_>,
+) -> Result<(Stored<ApiKey>, SecretString), ApiKeyError> {
+    let now = tenant.now();
+    if let Some(scopes) = &new.scopes {
+        granter.check_scopes(scopes)?;
+    }
+    let expires_at = new.expires_at.or(granter.key.and_then(|key| key.expires_at));
+    granter.check_end(now, expires_at)?;
+    if new.workspace_id.as_ref().is_some_and(|id| !user.workspace_ids.contains(id)) {
+        return Err(ApiKeyError::Invalid("workspace_id: not a workspace of the user".into()));
+    }
+    if let Some(parent) = granter.key {
+        let ancestors = lineage(identity, tenant, parent).await?.ok_or(ApiKeyError::Refused)?;
+        if ancestors.len() + 1 >= MAX_DESCENT {
+            return Err(ApiKeyError::Invalid("This API key descends from too many others".into()));
+        }
+    }
+    check_count(tenant, &user.id).await?;
+    let secret = secret::make(tenant.token::<32>());
+    let digest = secret::digest(secret.expose_secret()).ok_or(ApiKeyError::Refused)?;
+    let key = ApiKey {
+        id: KeyId::generate(now, tenant.random()),
+        user_id: user.id.clone(),
+        workspace_id: new.workspace_id,
+        name: new.name,
+        scopes: new.scopes.unwrap_or_else(|| granter.scopes.to_vec()),
+        secret_hash: b64url::encode(digest),
+        pattern: secret::pattern(&secret),
+        is_active: true,
+        expires_at,
+        parent: granter.key.map(|key| key.id.clone()),
+    };
+    let event = Event::new("api_key.created", granter.actor.clone(), key.id.as_str(), granter.client)
+        .with("user_id", key.user_id.as_str())
+        .with("scopes", key.scopes.clone())
+        .effect(tenant);
+    Ok((tenant.records::<ApiKey>().insert(key, vec![event]).await?, secret))
+}
+
+async fn check_count(tenant: &TenantScope, user: &UserId) -> Result<(), ApiKeyError> {
+    let own = Query { limit: 1, ..Query::all(ApiKey::KIND) }
+        .with_all(vec![TagMatch::Is(format!("user:{user}"))]);
+    let page = tenant.records::<ApiKey>().page(own).await?;
+    if page.total >= MAX_KEYS { Err(ApiKeyError::TooMany) } else { Ok(()) }
+}
+
+/// A key by its id.
+///
+/// # Errors
+/// [`ApiKeyError::NotFound`].
+pub async fn get(tenant: &TenantScope, id: &str) -> Result<Stored<ApiKey>, ApiKeyError> {
+    let id = KeyId::parse(id).map_err(|_| ApiKeyError::NotFound)?;
+    tenant.records::<ApiKey>().get(id.as_str()).await?.ok_or(ApiKeyError::NotFound)
+}
+
+/// A change of a key; what is none stays.
+#[derive(Debug, Clone, Default)]
+pub struct Edit {
+    /// What to call it.
+    pub name: Option<Option<String>>,
+    /// What it may.
+    pub scopes: Option<Vec<String>>,
+    /// Whether it may be used.
+    pub is_active: Option<bool>,
+    /// When it ends.
+    pub expires_at: Option<Option<Timestamp>>,
+}
+
+/// Changes a key.
+///
+/// # Errors
+/// [`ApiKeyError::Scopes`], values that can't be, [`ApiKeyError::NotFound`], and whatever `check` says of the key found.
+pub async fn update(
+    identity: &Identity,
+    tenant: &TenantScope,
+    id: &KeyId,
+    edit: Edit,
+    (granter, check): (Granter<'_>, impl Fn(&Stored<ApiKey>) -> Result<(), ApiKeyError>),
+) -> Result<Stored<ApiKey>, ApiKeyError> {
+    if let Some(scopes) = &edit.scopes {
+        granter.check_scopes(scopes)?;
+    }
+    if let Some(end) = edit.expires_at {
+        granter.check_end(tenant.now(), end)?;
+    }
+    let event = Event::new("api_key.updated", granter.actor.clone(), id.as_str(), granter.client);
+    let event = described(event, &edit).effect(tenant);
+    let stale = stale_api_key(tenant, id).effect(tenant);
+    let updated = tenant
+        .records::<ApiKey>()
+        .update::<ApiKeyError>(id.as_str(), |old| {
+            check(old)?;
+            let next = edited(&old.record, &edit);
+            if next == old.record {
+                return Ok(Change::Keep);
+            }
+            Ok(Change::Put(next, vec![event.clone(), stale.clone()]))
+        })
+        .await;
+    identity.forget_api_key(tenant, id);
+    updated?.ok_or(ApiKeyError::NotFound)
+}
+
+fn edited(old: &ApiKey, edit: &Edit) -> ApiKey {
+    ApiKey {
+        name: edit.name.clone().unwrap_or_else(|| old.name.clone()),
+        scopes: edit.scopes.clone().unwrap_or_else(|| old.scopes.clone()),
+        is_active: edit.is_active.unwrap_or(old.is_active),
+        expires_at: edit.expires_at.unwrap_or(old.expires_at),
+        ..old.clone()
+    }
+}
+
+fn described<'a>(mut event: Event<'a>, edit: &Edit) -> Event<'a> {
+    if let Some(scopes) = &edit.scopes {
+        event = event.with("scopes", scopes.clone());
+    }
+    if let Some(is_active) = edit.is_active {
+        event = event.with("is_active", is_active);
+    }
+    if let Some(end) = edit.expires_at {
+        event = event.with("expires_at", end.map(Timestamp::to_rfc3339));
+    }
+    event
+}
+
+/// Ends a key for good.
+///
+/// # Errors
+/// [`ApiKeyError::NotFound`], and whatever `check` says of the key found.
+pub async fn delete(
+    identity: &Identity,
+    tenant: &TenantScope,
+    id: &KeyId,
+    (actor, client): (&Actor, &ClientInfo),
+    check: impl Fn(&Stored<ApiKey>) -> Result<(), ApiKeyError>,
+) -> Result<Stored<ApiKey>, ApiKeyError> {
+    let records = tenant.records::<ApiKey>();
+    for _ in 0..DELETE_ATTEMPTS {
+        let key = get(tenant, id.as_str()).await?;
+        check(&key)?;
+        let event = Event::new("api_key.revoked", actor.clone(), id.as_str(), client)
+            .with("user_id", key.user_id.as_str())
+            .effect(tenant);
+        let deleted = records.delete(&key, vec![event, stale_api_key(tenant, id).effect(tenant)]).await;
+        identity.forget_api_key(tenant, id);
+        match deleted {
+            Ok(()) => return Ok(key),
+            Err(StorageError::Conflict) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Err(StorageError::Contended.into())
+}
+
+/// Whoever presented a key that may be used.
+#[derive(Debug, Clone)]
+pub struct Presented {
+    /// The key.
+    pub key: Arc<Stored<ApiKey>>,
+    /// For whom it acts.
+    pub user: Arc<Stored<User>>,
+    /// What it may now.
+    pub scopes: Vec<String>,
+}
+
+/// Checks a secret and counts its use. Unknown, wrong, revoked and expired keys and those of disabled users are refused
+/// alike; only who holds the true secret gets as far as those checks differ.
+///
+/// # Errors
+/// [`ApiKeyError::Refused`].
+pub async fn authenticate(
+    identity: &Identity,
+    tenant: &TenantScope,
+    secret: &str,
+) -> Result<Presented, ApiKeyError> {
+    let digest = secret::digest(secret).ok_or(ApiKeyError::Refused)?;
+    let now = tenant.now();
+    let memory_counts = identity.freshness().holds(|| now);
+    let found = identity.api_keys().find(tenant, &digest, memory_counts).await?;
+    let key = found.filter(|key| key.has_digest(&digest) && key.is_live(now)).ok_or(ApiKeyError::Refused)?;
+    let user = identity.user(tenant, &key.user_id).await?.ok_or(ApiKeyError::Refused)?;
+    if !user.may_sign_in() {
+        return Err(ApiKeyError::Refused);
+    }
+    let ancestors = lineage(identity, tenant, &key).await?.ok_or(ApiKeyError::Refused)?;
+    let held = effective_scopes(&user.roles, &user.scopes);
+    let scopes = ancestors
+        .iter()
+        .fold(narrowed(&key.scopes, &held), |scopes, ancestor| narrowed(&scopes, &ancestor.scopes));
+    identity.api_keys().count(tenant.id(), &key.id, now);
+    Ok(Presented { key, user, scopes })
+}
+
+fn narrowed(scopes: &[String], to: &[String]) -> Vec<String> {
+    scope::common(scopes, to).into_iter().map(str::to_owned).collect()
+}
+
+/// The keys that a key descends from, nearest first; none when one of them may not be used any more.
+async fn lineage(
+    identity: &Identity,
+    tenant: &TenantScope,
+    key: &ApiKey,
+) -> Result<Option<Vec<Arc<Stored<ApiKey>>>>, StorageError> {
+    let now = tenant.now();
+    let memory_counts = identity.freshness().holds(|| now);
+    let (mut ancestors, mut next) = (Vec::new(), key.parent.clone());
+    while let Some(id) = next {
+        let parent = identity.api_keys().get(tenant, &id, memory_counts).await?;
+        let Some(parent) = parent.filter(|p| p.is_live(now) && p.user_id == key.user_id) else {
+            return Ok(None);
+        };
+        next = parent.parent.clone();
+        ancestors.push(parent);
+    }
+    Ok(Some(ancestors))
+}
+
+/// How a key was used, as far as that was written.
+///
+/// # Errors
+/// When the database is away.
+pub async fn usage(tenant: &TenantScope, id: &KeyId) -> Result<Option<ApiKeyUsage>, StorageError> {
+    Ok(tenant.records::<ApiKeyUsage>().get(id.as_str()).await?.map(|usage| usage.record))
+}
+
+/// Adds to what was written of a key's use. A key that is gone leaves nothing behind.
+///
+/// # Errors
+/// When the database is away.
+pub async fn write_usage(tenant: &Scope, counted: &ApiKeyUsage) -> Result<(), StorageError> {
+    let records = tenant.records::<ApiKeyUsage>();
+    let id = counted.id.as_str();
+    if tenant.records::<ApiKey>().get(id).await?.is_none() {
+        return match records.get(id).await? {
+            Some(left) => records.delete(&left, Vec::new()).await,
+            None => Ok(()),
+        };
+    }
+    let add = |old: &Stored<ApiKeyUsage>| Ok(Change::Put(old.plus(counted), Vec::new()));
+    if records.update::<StorageError>(id, add).await?.is_some() {
+        return Ok(());
+    }
+    match records.insert(counted.clone(), Vec::new()).await {
+        // Another instance was first.
+        Err(StorageError::Exists) => records.update::<StorageError>(id, add).await.map(drop),
+        written => written.map(drop),
+    }
+}

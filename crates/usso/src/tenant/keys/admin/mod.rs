@@ -1,0 +1,4 @@
+//! What administrators do with a tenant's signing keys.
+
+pub mod routes;
+pub mod schema;
