@@ -3,7 +3,9 @@
 use crate::app::lease::{self, LeaseError};
 use crate::app::startup::Instance;
 use crate::http::AppState;
+use crate::identity::api_keys::service::write_usage;
 use crate::tenant::audit::AuditEvent;
+use crate::tenant::tenants::deletion;
 use futures_util::stream::{self, StreamExt};
 use kernel::{Settlement, StorageError, StoredEffect, SystemScope, TenantId, Topic};
 use std::sync::Arc;
@@ -19,6 +21,8 @@ const DRAIN_EVERY: Duration = Duration::from_millis(500);
 /// How often the feed of invalidations is read.
 const READ_EVERY: Duration = Duration::from_secs(1);
 const PURGE_EVERY: Duration = Duration::from_secs(60);
+/// How often it is written how API keys were used.
+const COUNT_EVERY: Duration = Duration::from_secs(10);
 const BATCH: u32 = 256;
 const SIDE_BY_SIDE: usize = 8;
 /// Seconds before a failed effect is tried again.
@@ -35,6 +39,7 @@ pub fn start(instance: &Arc<Instance>, stop: &watch::Sender<bool>) -> JoinSet<()
     jobs.spawn(repeat(instance.clone(), stopped(), PURGE_EVERY, |instance| async move {
         if has_turn(&instance).await? { purge(&instance.state).await } else { Ok(()) }
     }));
+    jobs.spawn(count(instance.clone(), stopped()));
     if instance.shared.is_some() {
         jobs.spawn(repeat(instance.clone(), stopped(), READ_EVERY, |instance| async move {
             match &instance.shared {
@@ -45,6 +50,15 @@ pub fn start(instance: &Arc<Instance>, stop: &watch::Sender<bool>) -> JoinSet<()
         jobs.spawn(renew(instance.clone(), stop.clone()));
     }
     jobs
+}
+
+/// Writes how API keys were used, a last time when the instance stops.
+async fn count(instance: Arc<Instance>, stop: watch::Receiver<bool>) {
+    let step = |instance: Arc<Instance>| async move { write_counts(&instance.state).await };
+    repeat(instance.clone(), stop, COUNT_EVERY, step).await;
+    if let Err(error) = write_counts(&instance.state).await {
+        tracing::warn!(%error, "the last uses of API keys were not counted");
+    }
 }
 
 /// Whether this instance does what one of them does for all.
@@ -177,7 +191,23 @@ async fn record_event(system: &SystemScope, stored: StoredEffect) -> Result<(), 
     }
 }
 
-/// Removes expired records.
+/// Writes how API keys were used since the last time.
+///
+/// # Errors
+/// When the database is away; what is not written is kept for the next time.
+pub async fn write_counts(state: &AppState) -> Result<(), StorageError> {
+    let mut failed = None;
+    for ((tenant, id), usage) in state.identity.api_keys().take_counts() {
+        let scope = state.registry.system().open(tenant.clone(), ());
+        if let Err(error) = write_usage(&scope, &usage).await {
+            state.identity.api_keys().count_back((tenant, id), &usage);
+            failed = Some(error);
+        }
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+/// Removes expired records, and tenants that were deleted long enough ago.
 ///
 /// # Errors
 /// When the database is away.
@@ -185,5 +215,7 @@ pub async fn purge(state: &AppState) -> Result<(), StorageError> {
     let system = state.registry.system();
     let storage = &system.ports().storage;
     while storage.purge_expired(system.now(), BATCH).await? >= BATCH {}
-    Ok(())
+    // An event carried out later would be written into a tenant that is gone.
+    drain(state).await?;
+    deletion::bury(&state.registry).await
 }

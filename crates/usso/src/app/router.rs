@@ -2,7 +2,7 @@
 
 use crate::http::{AppState, docs, health};
 use crate::identity::sign_in::routes as auth;
-use crate::identity::{onboarding, sessions};
+use crate::identity::{api_keys, onboarding, sessions};
 use crate::tenant::{keys, tenants};
 use axum::Router;
 use axum::response::Redirect;
@@ -20,7 +20,7 @@ pub const API: &str = "/api/sso/v1";
 #[openapi(
     info(title = "USSO", description = "Multi-tenant single sign-on: sign-in, sessions, tokens, tenants.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")),
-    tags((name = "Authentication"), (name = "Sessions"), (name = "Tenants"), (name = "Keys"), (name = "Health"))
+    tags((name = "Authentication"), (name = "Sessions"), (name = "API keys"), (name = "Tenants"), (name = "Keys"), (name = "Health"))
 )]
 struct Document;
 
@@ -29,6 +29,7 @@ fn described() -> OpenApiRouter<AppState> {
         .merge(auth::router())
         .merge(onboarding::routes::router())
         .merge(sessions::routes::router())
+        .merge(api_keys::routes::router())
         .merge(tenants::routes::router())
         .merge(tenants::public::routes::router())
         .merge(keys::admin::routes::router());
@@ -44,6 +45,12 @@ fn aliases() -> Router<AppState> {
         .route("/auth/me", get(auth::me))
         .route("/users/me", get(auth::me))
         .route("/auth/signin", post(auth::login))
+        .route("/api-keys", get(api_keys::routes::list).post(api_keys::routes::create))
+        .route("/api-keys/verify", post(api_keys::routes::verify))
+        .route(
+            "/api-keys/{key_id}",
+            get(api_keys::routes::get).patch(api_keys::routes::update).delete(api_keys::routes::delete),
+        )
         .route("/health", get(health::health))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))

@@ -8,6 +8,7 @@ use crate::http::client_ip::TrustedProxies;
 use crate::http::edge::Edge;
 use crate::http::{AppState, HttpConfig};
 use crate::identity::Identity;
+use crate::identity::api_keys::model::{ApiKey, ApiKeyUsage};
 use crate::identity::credentials::{Cost, Hasher, HasherConfig};
 use crate::identity::sessions::model::Session;
 use crate::identity::users::model::User;
@@ -35,7 +36,7 @@ use tokio::sync::watch;
 pub type StartError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Every kind of record.
-pub fn kinds() -> [KindSpec; 8] {
+pub fn kinds() -> [KindSpec; 10] {
     [
         lease::Instance::spec(),
         lease::Turn::spec(),
@@ -43,6 +44,8 @@ pub fn kinds() -> [KindSpec; 8] {
         Tenant::spec(),
         User::spec(),
         Session::spec(),
+        ApiKey::spec(),
+        ApiKeyUsage::spec(),
         OneTime::spec(),
         AuditEvent::spec(),
     ]

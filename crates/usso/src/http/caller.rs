@@ -1,10 +1,13 @@
 //! Who is calling.
 //!
-//! A [`Caller`] exists only for a verified access token of this tenant whose session and user live now. The first
-//! credential present decides; there is no fall-through to a weaker one (contract 1.4).
+//! A [`Caller`] exists only for a verified access token of this tenant whose session and user live now, or for one of its
+//! API keys whose user does. The first credential present decides; there is no fall-through to a weaker one (contract 1.4).
 
 use crate::access_control::permission::{Permission, PermissionDenied, Resource};
 use crate::http::{ApiError, AppState, Tenant, cookie, csrf};
+use crate::identity::api_keys::model::ApiKey;
+use crate::identity::api_keys::secret::PREFIX;
+use crate::identity::api_keys::service as api_keys;
 use crate::identity::sessions::model::Session;
 use crate::identity::sessions::service;
 use crate::identity::users::model::User;
@@ -13,20 +16,46 @@ use crate::tenant::verify::{Claims, TokenError, TokenType, verify};
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use http::{HeaderMap, header};
-use kernel::{ProblemKind, Stored, TenantId};
+use kernel::{ProblemKind, SessionId, Stored, TenantId};
 use std::sync::Arc;
 
-/// A signed-in user of the tenant.
+/// A user of the tenant, signed in or by one of their API keys.
 #[derive(Debug, Clone)]
 pub struct Caller {
     /// The tenant.
     pub tenant: Tenant,
-    /// What the access token says.
-    pub claims: Claims,
-    /// The session.
-    pub session: Arc<Stored<Session>>,
+    /// By what the user acts.
+    pub principal: Principal,
     /// The user.
     pub user: Arc<Stored<User>>,
+}
+
+/// By what a user acts.
+#[derive(Debug, Clone)]
+pub enum Principal {
+    /// A session.
+    Session {
+        /// What the access token says.
+        claims: Box<Claims>,
+        /// The session.
+        session: Arc<Stored<Session>>,
+    },
+    /// An API key.
+    ApiKey {
+        /// The key.
+        key: Arc<Stored<ApiKey>>,
+        /// What it may now.
+        scopes: Vec<String>,
+    },
+}
+
+/// A credential of a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Presented<'a> {
+    /// A token, and where it came from.
+    Token(&'a str, Source),
+    /// The secret of an API key.
+    ApiKey(&'a str),
 }
 
 /// Where a token came from.
@@ -42,37 +71,78 @@ pub enum Source {
 ///
 /// # Errors
 /// `TOKEN_INVALID` for a credential that can't be one.
-pub fn presented(headers: &HeaderMap) -> Result<Option<(&str, Source)>, TokenError> {
-    let mut all = headers.get_all(header::AUTHORIZATION).iter();
+pub fn presented(headers: &HeaderMap) -> Result<Option<Presented<'_>>, TokenError> {
+    if let Some(value) = only(headers, header::AUTHORIZATION.as_str())? {
+        let bearer = match value.split_once(' ') {
+            Some((scheme, bearer)) if scheme.eq_ignore_ascii_case("bearer") => bearer.trim(),
+            Some(_) => return Err(TokenError::Invalid),
+            None => value,
+        };
+        return Ok(Some(if bearer.starts_with(PREFIX) {
+            Presented::ApiKey(bearer)
+        } else {
+            Presented::Token(bearer, Source::Header)
+        }));
+    }
+    if let Some(secret) = only(headers, API_KEY)? {
+        return Ok(Some(Presented::ApiKey(secret)));
+    }
+    Ok(cookie::get(headers, cookie::ACCESS).map(|token| Presented::Token(token, Source::Cookie)))
+}
+
+/// The header that carries an API key.
+const API_KEY: &str = "x-api-key";
+
+/// A header that may come once.
+fn only<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, TokenError> {
+    let mut all = headers.get_all(name).iter();
     match (all.next(), all.next()) {
-        (Some(_), Some(_)) => return Err(TokenError::Invalid),
-        (Some(value), None) => {
-            let value = value.to_str().map_err(|_| TokenError::Invalid)?.trim();
-            let token = match value.split_once(' ') {
-                Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
-                Some(_) => return Err(TokenError::Invalid),
-                None => value,
-            };
-            return Ok(Some((token, Source::Header)));
-        }
-        (None, _) => {}
+        (None, _) => Ok(None),
+        (Some(value), None) => value.to_str().map(|v| Some(v.trim())).map_err(|_| TokenError::Invalid),
+        (Some(_), Some(_)) => Err(TokenError::Invalid),
     }
-    if headers.contains_key("x-api-key") {
-        // No API key exists yet, so none can be right.
-        return Err(TokenError::Invalid);
-    }
-    Ok(cookie::get(headers, cookie::ACCESS).map(|token| (token, Source::Cookie)))
 }
 
 impl Caller {
     /// The caller as the author of an audit event.
     pub fn actor(&self) -> Actor {
-        Actor::User(self.user.id.as_str().to_owned())
+        let user = self.user.id.as_str().to_owned();
+        match &self.principal {
+            Principal::Session { .. } => Actor::User(user),
+            Principal::ApiKey { key, .. } => Actor::ApiKey { user, key: key.id.as_str().to_owned() },
+        }
     }
 
-    /// The scopes of the token.
+    /// The scopes of the token or key.
     pub fn scopes(&self) -> &[String] {
-        self.claims.scopes.as_deref().unwrap_or_default()
+        match &self.principal {
+            Principal::Session { claims, .. } => claims.scopes.as_deref().unwrap_or_default(),
+            Principal::ApiKey { scopes, .. } => scopes,
+        }
+    }
+
+    /// The session, when there is one.
+    pub fn session_id(&self) -> Option<&SessionId> {
+        match &self.principal {
+            Principal::Session { session, .. } => Some(&session.id),
+            Principal::ApiKey { .. } => None,
+        }
+    }
+
+    /// The API key, when it is one.
+    pub fn api_key(&self) -> Option<&Stored<ApiKey>> {
+        match &self.principal {
+            Principal::Session { .. } => None,
+            Principal::ApiKey { key, .. } => Some(key),
+        }
+    }
+
+    /// The id of the session or key.
+    pub fn principal_id(&self) -> &str {
+        match &self.principal {
+            Principal::Session { session, .. } => session.id.as_str(),
+            Principal::ApiKey { key, .. } => key.id.as_str(),
+        }
     }
 
     /// Whether the caller holds a permission on an object with these attributes.
@@ -92,7 +162,14 @@ impl FromRequestParts<AppState> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         let tenant = Tenant::from_request_parts(parts, state).await?;
-        let (token, source) = presented(&parts.headers)?.ok_or_else(not_authenticated)?;
+        let (token, source) = match presented(&parts.headers)?.ok_or_else(not_authenticated)? {
+            Presented::Token(token, source) => (token, source),
+            Presented::ApiKey(secret) => {
+                let found = api_keys::authenticate(&state.identity, &tenant.scope, secret).await?;
+                let principal = Principal::ApiKey { key: found.key, scopes: found.scopes };
+                return Ok(Self { tenant, principal, user: found.user });
+            }
+        };
         let claims = verify(&tenant.scope, token)?;
         if claims.token_type != TokenType::Access {
             return Err(TokenError::WrongType.into());
@@ -101,7 +178,8 @@ impl FromRequestParts<AppState> for Caller {
             csrf::check(&tenant, &parts.headers)?;
         }
         let (session, user) = service::live(&state.identity, &tenant.scope, &claims).await?;
-        Ok(Self { tenant, claims, session, user })
+        let principal = Principal::Session { claims: Box::new(claims), session };
+        Ok(Self { tenant, principal, user })
     }
 }
 

@@ -40,6 +40,13 @@ pub enum Actor {
     System,
     /// A user.
     User(String),
+    /// A user by one of their API keys.
+    ApiKey {
+        /// The user.
+        user: String,
+        /// The key.
+        key: String,
+    },
 }
 
 impl Actor {
@@ -47,7 +54,7 @@ impl Actor {
         match self {
             Self::Anonymous => "anonymous",
             Self::System => "system",
-            Self::User(id) => id,
+            Self::User(id) | Self::ApiKey { user: id, .. } => id,
         }
     }
 }
@@ -142,7 +149,10 @@ impl<'a> Event<'a> {
     }
 
     /// The effect to commit with the write.
-    pub fn effect(self, scope: &Scope) -> Effect {
+    pub fn effect(mut self, scope: &Scope) -> Effect {
+        if let Actor::ApiKey { key, .. } = &self.actor {
+            self.data.insert("api_key".to_owned(), key.clone().into());
+        }
         let now = scope.now();
         let result = if self.failed { "failure" } else { "success" };
         let payload = serde_json::json!({

@@ -29,6 +29,7 @@ enum Needs {
 enum Id {
     None,
     Session,
+    ApiKey,
     Tenant,
 }
 
@@ -115,6 +116,21 @@ fn rows(world: &World) -> BTreeMap<&'static str, Row> {
             Row { body: Some(json!({"meta_data": {"k": 1}})), ..row(Needs::Session, Id::Session) },
         ),
         ("delete_session", row(Needs::Session, Id::Session)),
+        (
+            "list_api_keys",
+            Row { query: Some((format!("user_id={}", a.id()), 200)), ..row(Needs::Session, Id::None) },
+        ),
+        (
+            "create_api_key",
+            Row { body: Some(json!({"name": "Key {n}"})), own: 201, ..row(Needs::Session, Id::None) },
+        ),
+        ("get_api_key", row(Needs::Session, Id::ApiKey)),
+        ("update_api_key", Row { body: Some(json!({"name": "{n}"})), ..row(Needs::Session, Id::ApiKey) }),
+        ("delete_api_key", row(Needs::Session, Id::ApiKey)),
+        (
+            "verify_api_key",
+            Row { foreign: vec![(json!({"api_key": world.key_a.1}), 401)], ..row(Needs::Nothing, Id::None) },
+        ),
         ("list_tenants", row(Needs::Admin, Id::None)),
         ("create_tenant", Row { body: Some(json!({"name": "Made {n}"})), ..row(Needs::System, Id::None) }),
         ("get_tenant", row(Needs::Admin, Id::Tenant)),
@@ -122,6 +138,8 @@ fn rows(world: &World) -> BTreeMap<&'static str, Row> {
             "update_tenant",
             Row { body: Some(json!({"custom_payload": {"k": 1}})), ..row(Needs::Admin, Id::Tenant) },
         ),
+        ("delete_tenant", row(Needs::System, Id::Tenant)),
+        ("restore_tenant", row(Needs::System, Id::Tenant)),
         ("tenant_config", row(Needs::Nothing, Id::None)),
         ("list_keys", row(Needs::Admin, Id::Tenant)),
         (
@@ -148,6 +166,8 @@ struct World {
     user_b: User,
     system: User,
     invitation_a: String,
+    /// An API key of A's administrator: its id and its secret.
+    key_a: (String, String),
     /// A's own key, put to work against B.
     forged: String,
 }
@@ -163,7 +183,8 @@ impl World {
         let forged = Forge::of(&app, &a.id).await.sign(&claims);
         let invitation_a = invite(&app).await;
         let system = app.system_admin().await;
-        Self { app, a, b, user_a, user_b, system, invitation_a, forged }
+        let key_a = make_key(&a.admin()).await;
+        Self { app, a, b, user_a, user_b, system, invitation_a, key_a, forged }
     }
 
     /// Everybody.
@@ -173,6 +194,7 @@ impl World {
             ("nobody", None, false, false),
             ("user A", of(&self.user_a), false, false),
             ("admin A", of(&self.a.admin()), false, false),
+            ("key of A", Some((self.key_a.1.clone(), self.key_a.1.clone())), false, false),
             ("user B", of(&self.user_b), true, false),
             ("admin B", of(&self.b.admin()), true, true),
             ("system admin", of(&self.system), false, false),
@@ -186,6 +208,12 @@ async fn invite(app: &TestApp) -> String {
     let body = json!({"name": "Invited", "admin": {"identifier": format!("{CANARY}@invited.example")}});
     let created = app.system_admin().await.post("/tenants", body).await.expect(201);
     created.str("invitation_url").split_once("token=").expect("a token").1.to_owned()
+}
+
+/// An API key with a telling name: its id and its secret.
+async fn make_key(user: &User) -> (String, String) {
+    let made = user.post("/apikeys", json!({"name": CANARY})).await.expect(201);
+    (made.str("id").to_owned(), made.str("api_key").to_owned())
 }
 
 /// An operation of the document.
@@ -383,17 +411,24 @@ async fn guarded(
 ) {
     let (who, credential, is_own, is_admin) = caller;
     let world = walk.world;
-    let own_session = match (is_own, row.id) {
-        (true, Id::Session) if *is_admin => world.b.admin().again().await.session_id().to_owned(),
-        (true, Id::Session) => world.user_b.again().await.session_id().to_owned(),
+    let own = if *is_admin { world.b.admin() } else { world.user_b.clone() };
+    let own = match (is_own, row.id) {
+        (true, Id::Session) => own.again().await.session_id().to_owned(),
+        (true, Id::ApiKey) => own.post("/apikeys", json!({})).await.expect(201).str("id").to_owned(),
+        (false, Id::ApiKey) => "key_dd4t400bbbbbbbbbbbbbbbbbbbbbbbbb".to_owned(),
         _ => world.user_b.session_id().to_owned(),
     };
     let ids: Vec<(&str, String)> = match row.id {
         Id::None => vec![("none", String::new())],
         Id::Session => vec![
-            ("own", own_session),
+            ("own", own),
             ("foreign", world.user_a.session_id().to_owned()),
             ("random", "session:dd4t400aaaaaaaaaaaaaaaaaaaaaaaaa".to_owned()),
+        ],
+        Id::ApiKey => vec![
+            ("own", own),
+            ("foreign", world.key_a.0.clone()),
+            ("random", "key_dd4t400aaaaaaaaaaaaaaaaaaaaaaaaa".to_owned()),
         ],
         Id::Tenant => vec![
             ("own", "org_company_b".to_owned()),

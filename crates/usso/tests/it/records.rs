@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use usso::app::lease::{Instance, Turn};
 use usso::app::master_key::Installation;
 use usso::app::startup;
+use usso::identity::api_keys::model::{ApiKey, ApiKeyUsage};
 use usso::identity::sessions::model::Session;
 use usso::identity::users::model::User;
 use usso::tenant::audit::AuditEvent;
@@ -58,6 +59,8 @@ fn every_record_once_written_is_readable() {
         check::<Tenant>(),
         check::<User>(),
         check::<Session>(),
+        check::<ApiKey>(),
+        check::<ApiKeyUsage>(),
         check::<OneTime>(),
         check::<AuditEvent>(),
     ];

@@ -62,6 +62,11 @@ async fn the_log_at_its_most_talkative_holds_no_secret() {
     let login = json!({"identifier": "alice@example.com", "secret": PASSWORD});
     let signed_in =
         browser.with_header("idempotency-key", "canary-8").post("/auth/login", login).await.expect(200);
+    let key = alice.post("/apikeys", json!({"name": "Export"})).await.expect(201);
+    let by_key = app.anonymous().with_header("x-api-key", key.str("api_key"));
+    by_key.get("/me").await.expect(200);
+    by_key.post("/apikeys/verify", json!({"api_key": key.str("api_key")})).await.expect(200);
+    by_key.post("/apikeys/verify", json!({"api_key": "usso_sk_canary-9"})).await.is(401);
     alice.post("/auth/logout", ()).await.expect(200);
     app.audit("org_default").await;
     usso::app::jobs::purge(&app.state).await.unwrap();
@@ -84,6 +89,7 @@ async fn the_log_at_its_most_talkative_holds_no_secret() {
         secrets.push(token.rsplit('.').next().unwrap().to_owned());
     }
     secrets.push(signed_in.cookie("usso-device").value);
+    secrets.push(key.str("api_key")[10..50].to_owned());
     for secret in secrets {
         assert!(!text.contains(&secret), "{secret} is in the log");
     }

@@ -194,8 +194,8 @@ pub async fn create(
 }
 
 async fn check_count(tenant: &TenantScope, user: &UserId) -> Result<(), ApiKeyError> {
-    let own = Query { limit: 1, ..Query::all(ApiKey::KIND) }
-        .with_all(vec![TagMatch::Is(format!("user:{user}"))]);
+    let own =
+        Query { limit: 1, ..Query::all(ApiKey::KIND) }.with_all(vec![TagMatch::Is(format!("user:{user}"))]);
     let page = tenant.records::<ApiKey>().page(own).await?;
     if page.total >= MAX_KEYS { Err(ApiKeyError::TooMany) } else { Ok(()) }
 }
@@ -301,7 +301,10 @@ pub async fn delete(
         let deleted = records.delete(&key, vec![event, stale_api_key(tenant, id).effect(tenant)]).await;
         identity.forget_api_key(tenant, id);
         match deleted {
-            Ok(()) => return Ok(key),
+            Ok(()) => {
+                forget_usage(tenant, id).await?;
+                return Ok(key);
+            }
             Err(StorageError::Conflict) => {}
             Err(e) => return Err(e.into()),
         }
@@ -311,7 +314,7 @@ pub async fn delete(
 
 /// Whoever presented a key that may be used.
 #[derive(Debug, Clone)]
-pub struct Presented {
+pub struct Holder {
     /// The key.
     pub key: Arc<Stored<ApiKey>>,
     /// For whom it acts.
@@ -329,7 +332,7 @@ pub async fn authenticate(
     identity: &Identity,
     tenant: &TenantScope,
     secret: &str,
-) -> Result<Presented, ApiKeyError> {
+) -> Result<Holder, ApiKeyError> {
     let digest = secret::digest(secret).ok_or(ApiKeyError::Refused)?;
     let now = tenant.now();
     let memory_counts = identity.freshness().holds(|| now);
@@ -345,7 +348,7 @@ pub async fn authenticate(
         .iter()
         .fold(narrowed(&key.scopes, &held), |scopes, ancestor| narrowed(&scopes, &ancestor.scopes));
     identity.api_keys().count(tenant.id(), &key.id, now);
-    Ok(Presented { key, user, scopes })
+    Ok(Holder { key, user, scopes })
 }
 
 fn narrowed(scopes: &[String], to: &[String]) -> Vec<String> {
@@ -380,6 +383,16 @@ pub async fn usage(tenant: &TenantScope, id: &KeyId) -> Result<Option<ApiKeyUsag
     Ok(tenant.records::<ApiKeyUsage>().get(id.as_str()).await?.map(|usage| usage.record))
 }
 
+async fn forget_usage(tenant: &Scope, id: &KeyId) -> Result<(), StorageError> {
+    let records = tenant.records::<ApiKeyUsage>();
+    let Some(left) = records.get(id.as_str()).await? else { return Ok(()) };
+    match records.delete(&left, Vec::new()).await {
+        // It was counted on meanwhile; who did finds the key gone the next time.
+        Err(StorageError::Conflict) => Ok(()),
+        deleted => deleted,
+    }
+}
+
 /// Adds to what was written of a key's use. A key that is gone leaves nothing behind.
 ///
 /// # Errors
@@ -388,10 +401,7 @@ pub async fn write_usage(tenant: &Scope, counted: &ApiKeyUsage) -> Result<(), St
     let records = tenant.records::<ApiKeyUsage>();
     let id = counted.id.as_str();
     if tenant.records::<ApiKey>().get(id).await?.is_none() {
-        return match records.get(id).await? {
-            Some(left) => records.delete(&left, Vec::new()).await,
-            None => Ok(()),
-        };
+        return forget_usage(tenant, &counted.id).await;
     }
     let add = |old: &Stored<ApiKeyUsage>| Ok(Change::Put(old.plus(counted), Vec::new()));
     if records.update::<StorageError>(id, add).await?.is_some() {

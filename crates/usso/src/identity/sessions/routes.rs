@@ -49,7 +49,7 @@ async fn view(state: &AppState, caller: &Caller, session: &Stored<Session>) -> S
     let scope = &caller.tenant.scope;
     let owner = state.identity.user(scope, &session.user_id).await.ok().flatten();
     let lives = owner.is_some_and(|user| is_live(scope, session, &user));
-    SessionView::of(scope.id().as_str(), session, caller.session.id.as_str(), lives)
+    SessionView::of(scope.id().as_str(), session, caller.session_id().map(AsRef::as_ref).unwrap_or_default(), lives)
 }
 
 /// The caller's sessions; all of them, for those who may read sessions

@@ -5,11 +5,14 @@ use super::schema::{
     VerifiedView, VerifyToken,
 };
 use super::{Context, Input, Register, Step, advance};
+use crate::http::caller::{Presented, Principal, Source};
 use crate::http::error::ErrorView;
 use crate::http::list::Params;
 use crate::http::{
     ApiError, AppState, Caller, Json, OptionalJson, Tenant, caller, cookie, csrf, idempotency, json,
 };
+use crate::identity::api_keys::schema::KeyHolderView;
+use crate::identity::api_keys::service::Holder;
 use crate::identity::devices::Device;
 use crate::identity::identifiers::IdentifierKind;
 use crate::identity::sessions::service;
@@ -252,12 +255,14 @@ async fn end(
     (method, headers): (&Method, &HeaderMap),
     in_body: Option<String>,
 ) -> Result<Response, ApiError> {
-    let header_token = caller::presented(headers).ok().flatten();
-    let (tokens, by_cookie): (Vec<&str>, bool) = match (&in_body, header_token) {
+    let presented = caller::presented(headers).ok().flatten();
+    let (tokens, by_cookie): (Vec<&str>, bool) = match (&in_body, presented) {
         (Some(token), _) => (vec![token], false),
-        (None, Some((token, caller::Source::Header))) => (vec![token], false),
+        (None, Some(Presented::Token(token, Source::Header))) => (vec![token], false),
+        // A key has no session to end.
+        (None, Some(Presented::ApiKey(_))) => (Vec::new(), false),
         // An access cookie may be gone while the refresh cookie still lives.
-        (None, Some((token, caller::Source::Cookie))) => {
+        (None, Some(Presented::Token(token, Source::Cookie))) => {
             (cookie::get(headers, cookie::REFRESH).into_iter().chain([token]).collect(), true)
         }
         (None, None) => (cookie::get(headers, cookie::REFRESH).into_iter().collect(), true),
@@ -297,11 +302,20 @@ pub async fn verify_token(
     Ok(Json(VerifiedView { valid: true, active: true, claims }))
 }
 
-/// The caller
+/// The caller; of an API key only whom it acts for and what it may
 #[utoipa::path(get, path = "/me", tag = "Authentication", operation_id = "me", security(("bearer" = [])),
     responses((status = 200, body = MeView), (status = 401, body = ErrorView)))]
 pub async fn me(caller: Caller) -> Response {
-    let user = UserView::of(caller.tenant.scope.id().as_str(), &caller.user);
-    let tag = caller.user.revision.etag();
-    ([(header::ETAG, tag)], Json(MeView::of(user, caller.claims))).into_response()
+    let Caller { tenant, principal, user } = caller;
+    let tenant_id = tenant.scope.id().as_str();
+    match principal {
+        Principal::Session { claims, .. } => {
+            let view = MeView::of(UserView::of(tenant_id, &user), *claims);
+            ([(header::ETAG, user.revision.etag())], Json(view)).into_response()
+        }
+        Principal::ApiKey { key, scopes } => {
+            let holder = KeyHolderView::of(tenant_id, tenant.issuer(), Holder { key, user, scopes });
+            Json(holder).into_response()
+        }
+    }
 }

@@ -2,11 +2,10 @@
 
 use super::{KeyUse, TenantKey, service};
 use crate::tenant::audit::Event;
-use crate::tenant::coherence::Stale;
 use crate::tenant::registry::Registry;
 use crate::tenant::tenants::model::Tenant;
-use crate::tenant::tenants::service::{Authority, TenantError, get};
-use kernel::{Change, Stored, TenantId};
+use crate::tenant::tenants::service::{Authority, TenantError, change, get};
+use kernel::{Stored, TenantId};
 use protocol::jose::Algorithm;
 
 /// Publishes a new key, which signs once verifiers can know it; the one before stays published until the last token it
@@ -26,10 +25,10 @@ pub async fn rotate(
     let key = fresh(registry, &current, (algorithm, KeyUse::Access)).await?;
     let event = Event::new("tenant.key_published", authority.actor.clone(), id.as_str(), authority.client)
         .with("published_key", key.id.as_str());
-    write(registry, id, event, |old| {
+    change(registry, id, None, event.effect(registry.system()), |old| {
         // Another change may have published one while this one was being made.
         has_room(registry, old)?;
-        let (mut next, times) = (old.clone(), registry.succession());
+        let (mut next, times) = (old.record.clone(), registry.succession());
         next.algorithm = algorithm;
         let sign_from = next.keys.sign_from(KeyUse::Access, times, key.published_at);
         next.keys.publish(TenantKey { sign_from, ..key.clone() }, times, registry.system().now());
@@ -75,8 +74,8 @@ pub async fn revoke(
     let spare = fresh(registry, &current, (algorithm, key.usage)).await?;
     let event = Event::new("tenant.key_revoked", authority.actor.clone(), id.as_str(), authority.client)
         .with("revoked_key", kid);
-    write(registry, id, event, |old| {
-        let (mut next, now) = (old.clone(), registry.system().now());
+    change(registry, id, None, event.effect(registry.system()), |old| {
+        let (mut next, now) = (old.record.clone(), registry.system().now());
         let is_gone = next.keys.revoke(kid, spare.clone(), registry.succession(), now);
         if is_gone { Ok(next) } else { Err(TenantError::NotFound) }
     })
@@ -103,25 +102,4 @@ async fn fresh(
 ) -> Result<TenantKey, TenantError> {
     let set = (&tenant.keys, registry.succession());
     Ok(service::generate(registry.system(), &tenant.id, what, set, registry.seal()).await?)
-}
-
-async fn write(
-    registry: &Registry,
-    id: &TenantId,
-    event: Event<'_>,
-    mut next: impl FnMut(&Tenant) -> Result<Tenant, TenantError>,
-) -> Result<Stored<Tenant>, TenantError> {
-    let system = registry.system();
-    let event = event.effect(system);
-    let mut hosts: Vec<String> = Vec::new();
-    let written = system
-        .records::<Tenant>()
-        .update::<TenantError>(id.as_str(), |old| {
-            hosts = old.domains.iter().map(|d| d.host.clone()).collect();
-            let stale = Stale::Tenant { id: id.clone(), hosts: hosts.clone() };
-            Ok(Change::Put(next(&old.record)?, vec![event.clone(), stale.effect(system)]))
-        })
-        .await;
-    registry.forget(id, hosts.iter().map(String::as_str));
-    written?.ok_or(TenantError::NotFound)
 }

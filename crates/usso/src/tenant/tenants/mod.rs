@@ -3,6 +3,7 @@
 //! The record is one aggregate in the platform's partition: domains, key set, settings. Called by the system
 //! administrator (all tenants) and by a tenant's own administrators (their own).
 
+pub mod deletion;
 pub mod model;
 pub mod public;
 pub mod routes;

@@ -67,6 +67,9 @@ pub struct Tenant {
     pub custom_payload: Map<String, Value>,
     /// Who created it.
     pub created_by: Option<String>,
+    /// When it was deleted; it can be restored until the grace is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<Timestamp>,
 }
 
 impl Record for Tenant {
@@ -84,7 +87,8 @@ impl Record for Tenant {
     }
 
     fn tags(&self) -> Vec<String> {
-        vec![format!("active:{}", self.is_active)]
+        let deleted = self.deleted_at.map(|_| Self::DELETED.to_owned());
+        deleted.into_iter().chain([format!("active:{}", self.is_active)]).collect()
     }
 
     fn sorts(&self) -> Vec<(&'static str, String)> {
@@ -93,6 +97,9 @@ impl Record for Tenant {
 }
 
 impl Tenant {
+    /// What deleted tenants are found by.
+    pub const DELETED: &'static str = "deleted";
+
     /// The key a host is found by.
     pub fn domain_key(host: &str) -> Key {
         Key::new("domain", host)

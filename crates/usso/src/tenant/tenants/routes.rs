@@ -1,8 +1,9 @@
 //! `/tenants`: all of them for the system administrator, their own for a tenant's administrators.
 
+use super::deletion;
 use super::model::Tenant;
 use super::schema::{CreateTenant, CreatedTenantView, TenantView, UpdateTenant};
-use super::service::{self, Authority};
+use super::service::{self, Authority, TenantError};
 use crate::access_control::permission::{Permission, Resource};
 use crate::http::error::{ErrorView, storage};
 use crate::http::list::{ListParams, ListView, Params, answer};
@@ -13,7 +14,7 @@ use crate::identity::onboarding;
 use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use kernel::Record;
+use kernel::{Record, TenantId};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -22,7 +23,10 @@ const ADMIN: Permission = Permission::new("admin", Resource::Tenants);
 
 /// The routes.
 pub fn router() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(get, update))
+    OpenApiRouter::new()
+        .routes(routes!(list, create))
+        .routes(routes!(get, update, delete))
+        .routes(routes!(restore))
 }
 
 /// Create a tenant
@@ -105,5 +109,40 @@ pub async fn update(
     let (actor, client) = (caller.actor(), caller.tenant.client());
     let authority = Authority { actor: &actor, client: &client, is_system: caller.is_system() };
     let tenant = service::update(&state.registry, &id, request, if_match.0.as_deref(), authority).await?;
+    Ok(Tagged(tenant.revision, TenantView::from(&tenant)))
+}
+
+/// Delete a tenant: it can be restored for 30 days, then it is removed with everything in it
+#[utoipa::path(delete, path = "/tenants/{tenant_id}", tag = "Tenants", operation_id = "delete_tenant",
+    params(("tenant_id" = String, Path), ("If-Match" = Option<String>, Header)), security(("bearer" = [])),
+    responses((status = 200, body = TenantView), (status = 400, body = ErrorView), (status = 401, body = ErrorView),
+        (status = 403, body = ErrorView), (status = 404, body = ErrorView), (status = 412, body = ErrorView)))]
+pub async fn delete(
+    State(state): State<AppState>,
+    SystemAdmin(caller): SystemAdmin,
+    Path(id): Path<String>,
+    if_match: IfMatch,
+) -> Result<Tagged<TenantView>, ApiError> {
+    let id = TenantId::parse(&id).map_err(|_| TenantError::NotFound)?;
+    let (actor, client) = (caller.actor(), caller.tenant.client());
+    let authority = Authority { actor: &actor, client: &client, is_system: true };
+    let tenant = deletion::delete(&state.registry, &id, if_match.0.as_deref(), authority).await?;
+    Ok(Tagged(tenant.revision, TenantView::from(&tenant)))
+}
+
+/// Take the deletion of a tenant back
+#[utoipa::path(post, path = "/tenants/{tenant_id}/restore", tag = "Tenants", operation_id = "restore_tenant",
+    params(("tenant_id" = String, Path)), security(("bearer" = [])),
+    responses((status = 200, body = TenantView), (status = 401, body = ErrorView), (status = 403, body = ErrorView),
+        (status = 404, body = ErrorView), (status = 409, body = ErrorView)))]
+pub async fn restore(
+    State(state): State<AppState>,
+    SystemAdmin(caller): SystemAdmin,
+    Path(id): Path<String>,
+) -> Result<Tagged<TenantView>, ApiError> {
+    let id = TenantId::parse(&id).map_err(|_| TenantError::NotFound)?;
+    let (actor, client) = (caller.actor(), caller.tenant.client());
+    let authority = Authority { actor: &actor, client: &client, is_system: true };
+    let tenant = deletion::restore(&state.registry, &id, authority).await?;
     Ok(Tagged(tenant.revision, TenantView::from(&tenant)))
 }

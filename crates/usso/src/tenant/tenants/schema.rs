@@ -155,8 +155,11 @@ pub struct TenantView {
     pub pending_domains: Vec<String>,
     /// Whether it is served.
     pub is_active: bool,
-    /// Always false: a deleted tenant isn't shown.
+    /// Whether it is deleted; it can be restored until 30 days after `deleted_at`.
     pub is_deleted: bool,
+    /// When it was deleted.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub deleted_at: Option<Timestamp>,
     /// What its keys sign with.
     pub algorithm: String,
     /// The effective settings, in both vocabularies.
@@ -200,7 +203,8 @@ impl From<&Stored<Tenant>> for TenantView {
             domains: hosts(true),
             pending_domains: hosts(false),
             is_active: tenant.is_active,
-            is_deleted: false,
+            is_deleted: tenant.deleted_at.is_some(),
+            deleted_at: tenant.deleted_at,
             algorithm: tenant.algorithm.as_str().to_owned(),
             config: crate::tenant::sealed::mask(&tenant.config.view()),
             branding: tenant.branding.clone(),

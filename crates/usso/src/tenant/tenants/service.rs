@@ -197,6 +197,7 @@ pub async fn create_with_id(
             Actor::User(id) => Some(id.clone()),
             _ => None,
         },
+        deleted_at: None,
         id: id.clone(),
     };
     check_parts(&tenant, registry)?;
@@ -238,28 +239,42 @@ pub async fn update(
     if request.is_active == Some(false) && *id == TenantId::default_tenant() {
         return Err(TenantError::DefaultTenant);
     }
-    let system = registry.system();
     let prepared = prepare(registry, id, request, authority).await?;
+    change(registry, id, if_match, prepared.event.clone(), |old| prepared.apply(registry, old)).await
+}
+
+/// Writes a change of a tenant with its event, and makes every instance forget what it knew. With `if_match`, only of
+/// that revision.
+///
+/// # Errors
+/// Those of `next`; [`TenantError::NotFound`], [`TenantError::Stale`].
+pub async fn change(
+    registry: &Registry,
+    id: &TenantId,
+    if_match: Option<&str>,
+    event: Effect,
+    mut next: impl FnMut(&Stored<Tenant>) -> Result<Tenant, TenantError>,
+) -> Result<Stored<Tenant>, TenantError> {
+    let system = registry.system();
     let mut hosts: Vec<String> = Vec::new();
-    let updated = system
+    let changed = system
         .records::<Tenant>()
         .update(id.as_str(), |old| {
             if if_match.is_some_and(|tags| !old.revision.satisfies(tags)) {
                 return Err(TenantError::Stale);
             }
-            let next = prepared.apply(registry, old)?;
+            let next = next(old)?;
             hosts = old.domains.iter().chain(&next.domains).map(|d| d.host.clone()).collect();
             let stale = Stale::Tenant { id: id.clone(), hosts: hosts.clone() };
-            Ok(Change::Put(next, vec![prepared.event.clone(), stale.effect(system)]))
+            Ok(Change::Put(next, vec![event.clone(), stale.effect(system)]))
         })
-        .await
-        .map_err(|e| match e {
-            TenantError::Storage(e) => taken(e),
-            other => other,
-        })?
-        .ok_or(TenantError::NotFound)?;
+        .await;
     registry.forget(id, hosts.iter().map(String::as_str));
-    Ok(updated)
+    let changed = changed.map_err(|e| match e {
+        TenantError::Storage(e) => taken(e),
+        other => other,
+    })?;
+    changed.ok_or(TenantError::NotFound)
 }
 
 /// A change whose slow and fallible parts are done, so that it can be applied purely, again and again.
@@ -310,6 +325,9 @@ async fn prepare(
 
 impl Prepared {
     fn apply(&self, registry: &Registry, old: &Stored<Tenant>) -> Result<Tenant, TenantError> {
+        if old.deleted_at.is_some() {
+            return Err(TenantError::Taken("The tenant is deleted; restore it first".to_owned()));
+        }
         let mut next = old.record.clone();
         let now = registry.system().now();
         if let Some(name) = &self.name {

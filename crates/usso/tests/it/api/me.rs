@@ -70,7 +70,7 @@ async fn the_first_credential_present_decides() {
     for value in ["Bearer nonsense", "Basic YTpi", "Bearer ", "", "Bearer a.b.c.d.e"] {
         who.clone().with_header("authorization", value).get("/me").await.problem(401, "TOKEN_INVALID");
     }
-    who.clone().with_header("x-api-key", "usso_sk_unknown").get("/me").await.problem(401, "TOKEN_INVALID");
+    who.clone().with_header("x-api-key", "usso_sk_unknown").get("/me").await.problem(401, "API_KEY_INVALID");
     let bearer = format!("Bearer {}", alice.access());
     let twice =
         who.clone().with_header("authorization", &bearer).with_another_header("authorization", &bearer);

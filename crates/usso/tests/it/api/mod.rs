@@ -1,5 +1,6 @@
 //! The API, file by file as the paths are.
 
+mod api_keys;
 mod cookies;
 mod cors;
 mod csrf;
@@ -18,5 +19,6 @@ mod refresh;
 mod register;
 mod sessions;
 mod tenant_config;
+mod tenant_deletion;
 mod tenant_keys;
 mod verify_token;
