@@ -3,7 +3,7 @@
 mod upkeep;
 
 use crate::app::startup::{self, Instance, StartError};
-use crate::app::{bootstrap, logging, probe, router};
+use crate::app::{bootstrap, logging, probe, rest, router};
 use crate::config::{self, Config, Flags};
 use crate::identity::onboarding;
 use crate::tenant::tenants::schema::{CreateTenant, CreateTenantAdmin};
@@ -193,7 +193,7 @@ fn first_line() -> Result<SecretString, StartError> {
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, StartError> {
-    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().on_thread_park(rest::on_park).build()?)
 }
 
 fn say(text: &str) -> Result<(), StartError> {

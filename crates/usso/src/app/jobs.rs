@@ -1,6 +1,7 @@
 //! Background work of an instance: carrying out effects, and removing what has expired.
 
 use crate::app::lease::{self, LeaseError};
+use crate::app::rest;
 use crate::app::startup::Instance;
 use crate::http::AppState;
 use crate::identity::api_keys::service::write_usage;
@@ -40,6 +41,7 @@ pub fn start(instance: &Arc<Instance>, stop: &watch::Sender<bool>) -> JoinSet<()
         if has_turn(&instance).await? { purge(&instance.state).await } else { Ok(()) }
     }));
     jobs.spawn(count(instance.clone(), stopped()));
+    jobs.spawn(rest::watch(instance.state.clone(), stopped()));
     if instance.shared.is_some() {
         jobs.spawn(repeat(instance.clone(), stopped(), READ_EVERY, |instance| async move {
             match &instance.shared {

@@ -64,6 +64,11 @@ impl Services {
         RequestId::new((u64::from(self.request_prefix) << 32) | (count & 0xffff_ffff))
     }
 
+    /// How many requests were begun so far, within the width of the counter.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
     /// From now on the instance wants no new work.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::SeqCst);
