@@ -129,6 +129,49 @@ def test_a_rotating_session_ends_when_an_old_token_comes_back(server, api):
     assert api.http.post("/auth/refresh", json={"refresh_token": tokens[-1]}).status_code == 401
 
 
+def api_key(api, name: str) -> dict:
+    """A user of this name, and an API key of theirs."""
+    signed_in = api.login(name, register=True)
+    headers = {"Authorization": f"Bearer {signed_in['access_token']}"}
+    made = httpx.post(f"{api.server.api}/apikeys", json={"name": name}, headers=headers, timeout=30, trust_env=False)
+    assert made.status_code == 201, made.status_code
+    return made.json() | {"headers": headers}
+
+
+def by_api_key(server) -> UssoAuth:
+    verify = {"verify_endpoint": f"{server.api}/apikeys/verify"}
+    return UssoAuth(jwt_config={"jwks_url": f"{server.url}/.well-known/jwks.json", "api_key_header": verify})
+
+
+def test_usso_auth_verifies_an_api_key(server, api):
+    key = api_key(api, "key-verify@example.com")
+    user = by_api_key(server).user_data_from_api_key(key["api_key"])
+    assert (user.uid, user.tenant_id, user.amr) == (key["user_id"], "org_default", ["api_key"])
+    user = asyncio.run(by_api_key(server).user_data_from_api_key_async(key["api_key"]))
+    assert user.uid == key["user_id"]
+
+
+def test_usso_auth_refuses_an_ended_and_an_unknown_api_key(server, api):
+    key = api_key(api, "key-ended@example.com")
+    ended = httpx.delete(f"{api.server.api}/apikeys/{key['id']}", headers=key["headers"], timeout=30, trust_env=False)
+    assert ended.status_code == 200
+    for secret in (key["api_key"], "usso_sk_nobodys"):
+        with pytest.raises(USSOException):
+            by_api_key(server).user_data_from_api_key(secret)
+
+
+def test_the_clients_act_by_an_api_key(server, api):
+    key = api_key(api, "key-client@example.com")
+    with UssoClient(api_key=key["api_key"], usso_base_url=server.url) as client:
+        assert client.get("/api/sso/v1/me").json()["sub"] == key["user_id"]
+
+    async def use() -> str:
+        async with AsyncUssoClient(api_key=key["api_key"], usso_base_url=server.url) as client:
+            return (await client.get("/api/sso/v1/me")).json()["sub"]
+
+    assert asyncio.run(use()) == key["user_id"]
+
+
 @pytest.fixture(scope="module")
 def application(server):
     """The guide's application under uvicorn, as a process; its address."""

@@ -91,7 +91,7 @@ pub fn presented(headers: &HeaderMap) -> Result<Option<Presented<'_>>, TokenErro
 }
 
 /// The header that carries an API key.
-const API_KEY: &str = "x-api-key";
+pub const API_KEY: &str = "x-api-key";
 
 /// A header that may come once.
 fn only<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, TokenError> {
@@ -127,6 +127,12 @@ impl Caller {
             Principal::Session { session, .. } => Some(&session.id),
             Principal::ApiKey { .. } => None,
         }
+    }
+
+    /// Whether the user is here themself: owning something is then enough to change it. A key needs the scope, or a key for
+    /// little could do all its user does.
+    pub fn is_signed_in(&self) -> bool {
+        self.session_id().is_some()
     }
 
     /// The API key, when it is one.

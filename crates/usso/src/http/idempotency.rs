@@ -4,6 +4,7 @@
 //! gets that answer. A repeat while the first is under way, or with another body, is refused. A crash in between costs
 //! a minute's wait, never a second effect.
 
+use crate::http::caller::API_KEY;
 use crate::http::{ApiError, Tenant};
 use crate::tenant::one_time::OneTime;
 use axum::response::{IntoResponse, Response};
@@ -48,8 +49,11 @@ where
     let key =
         key.ok_or_else(|| ApiError::invalid(Vec::new(), "Idempotency-Key must have 1 to 255 characters"))?;
     // The caller is part of the key, so that nobody is given somebody else's answer.
-    let caller = headers.get(header::AUTHORIZATION).map_or(&b""[..], HeaderValue::as_bytes);
-    let id = OneTime::id_for("idempotency", &[operation, key, &b64url::encode(protocol::sha256(caller))]);
+    let [token, api_key] = [header::AUTHORIZATION.as_str(), API_KEY].map(|name| {
+        let credential = headers.get(name).map_or(&b""[..], HeaderValue::as_bytes);
+        b64url::encode(protocol::sha256(credential))
+    });
+    let id = OneTime::id_for("idempotency", &[operation, key, &token, &api_key]);
     // Keyed: the body may hold a password, and a plain digest of it could be guessed from a stolen database.
     let fingerprint = b64url::encode(tenant.scope.profile().request_mac.tag(body));
     let records = tenant.scope.records::<OneTime>();

@@ -67,7 +67,7 @@ async fn visible(caller: &Caller, id: &str) -> Result<Stored<ApiKey>, ApiError> 
 async fn changeable(caller: &Caller, id: &str, permission: Permission) -> Result<Stored<ApiKey>, ApiError> {
     let key = service::get(&caller.tenant.scope, id).await?;
     let is_own = key.user_id == caller.user.id;
-    if may(caller, permission, &key) || is_own && caller.api_key().is_none() {
+    if may(caller, permission, &key) || is_own && caller.is_signed_in() {
         Ok(key)
     } else if is_own || may(caller, READ, &key) {
         Err(PermissionDenied(permission).into())

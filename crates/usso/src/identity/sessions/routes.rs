@@ -3,7 +3,7 @@
 use super::model::Session;
 use super::schema::{SessionView, UpdateSession};
 use super::service::{self, MAX_META_DATA, SessionError, is_live};
-use crate::access_control::permission::{Permission, Resource};
+use crate::access_control::permission::{Permission, PermissionDenied, Resource};
 use crate::http::error::{ErrorView, storage};
 use crate::http::list::{ListParams, ListView, Params, answer, flag};
 use crate::http::revision::{IfMatch, Tagged};
@@ -37,11 +37,13 @@ pub struct SessionFilter {
 }
 
 /// Whose sessions the caller may touch: only their own, or (none) everybody's.
-fn reach(caller: &Caller, permission: Permission) -> Option<&UserId> {
+fn reach(caller: &Caller, permission: Permission) -> Result<Option<&UserId>, PermissionDenied> {
     if caller.may(permission, &[("tenant_id", caller.tenant.scope.id().as_str())]) {
-        None
+        Ok(None)
+    } else if permission == READ || caller.is_signed_in() {
+        Ok(Some(&caller.user.id))
     } else {
-        Some(&caller.user.id)
+        Err(PermissionDenied(permission))
     }
 }
 
@@ -49,7 +51,12 @@ async fn view(state: &AppState, caller: &Caller, session: &Stored<Session>) -> S
     let scope = &caller.tenant.scope;
     let owner = state.identity.user(scope, &session.user_id).await.ok().flatten();
     let lives = owner.is_some_and(|user| is_live(scope, session, &user));
-    SessionView::of(scope.id().as_str(), session, caller.session_id().map(AsRef::as_ref).unwrap_or_default(), lives)
+    SessionView::of(
+        scope.id().as_str(),
+        session,
+        caller.session_id().map(AsRef::as_ref).unwrap_or_default(),
+        lives,
+    )
 }
 
 /// The caller's sessions; all of them, for those who may read sessions
@@ -63,7 +70,7 @@ pub async fn list(
     Params(params): Params<ListParams>,
     Params(filter): Params<SessionFilter>,
 ) -> Result<Response, ApiError> {
-    let own = reach(&caller, READ).map(|id| id.as_str().to_owned());
+    let own = reach(&caller, READ)?.map(|id| id.as_str().to_owned());
     let mut tags = Vec::new();
     if let Some(user) = own.or(filter.user_id) {
         tags.push(TagMatch::Is(format!("user:{user}")));
@@ -90,7 +97,7 @@ pub async fn get(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Tagged<SessionView>, ApiError> {
-    let session = service::get(&caller.tenant.scope, &id, reach(&caller, READ)).await?;
+    let session = service::get(&caller.tenant.scope, &id, reach(&caller, READ)?).await?;
     Ok(Tagged(session.revision, view(&state, &caller, &session).await))
 }
 
@@ -99,7 +106,7 @@ pub async fn get(
     params(("session_id" = String, Path), ("If-Match" = Option<String>, Header)), request_body = UpdateSession,
     security(("bearer" = [])),
     responses((status = 200, body = SessionView), (status = 400, body = ErrorView), (status = 401, body = ErrorView),
-        (status = 404, body = ErrorView), (status = 412, body = ErrorView)))]
+        (status = 403, body = ErrorView), (status = 404, body = ErrorView), (status = 412, body = ErrorView)))]
 pub async fn update(
     State(state): State<AppState>,
     caller: Caller,
@@ -108,7 +115,7 @@ pub async fn update(
     Json(request): Json<UpdateSession>,
 ) -> Result<Tagged<SessionView>, ApiError> {
     let scope = &caller.tenant.scope;
-    let found = service::get(scope, &id, reach(&caller, UPDATE)).await?;
+    let found = service::get(scope, &id, reach(&caller, UPDATE)?).await?;
     let updated = service::update(&state.identity, scope, &found.id, |old| {
         if if_match.is_stale(old.revision) {
             return Err(SessionError::Stale);
@@ -132,8 +139,8 @@ pub async fn update(
 /// End a session
 #[utoipa::path(delete, path = "/sessions/{session_id}", tag = "Sessions", operation_id = "delete_session",
     params(("session_id" = String, Path), ("If-Match" = Option<String>, Header)), security(("bearer" = [])),
-    responses((status = 200, body = SessionView), (status = 401, body = ErrorView), (status = 404, body = ErrorView),
-        (status = 412, body = ErrorView)))]
+    responses((status = 200, body = SessionView), (status = 401, body = ErrorView), (status = 403, body = ErrorView),
+        (status = 404, body = ErrorView), (status = 412, body = ErrorView)))]
 pub async fn delete(
     State(state): State<AppState>,
     caller: Caller,
@@ -141,7 +148,7 @@ pub async fn delete(
     if_match: IfMatch,
 ) -> Result<Tagged<SessionView>, ApiError> {
     let scope = &caller.tenant.scope;
-    let session = service::get(scope, &id, reach(&caller, DELETE)).await?;
+    let session = service::get(scope, &id, reach(&caller, DELETE)?).await?;
     if if_match.is_stale(session.revision) {
         return Err(SessionError::Stale.into());
     }

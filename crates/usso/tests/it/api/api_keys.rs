@@ -368,6 +368,20 @@ async fn a_key_changes_keys_only_if_its_scopes_say_so() {
 }
 
 #[tokio::test]
+async fn a_key_ends_sessions_only_if_its_scopes_say_so() {
+    let app = TestApp::new().await;
+    let (tenant, alice) = holder(&app, &["delete:sessions"]).await;
+    let session = format!("/sessions/{}", alice.session_id());
+    let weak = by_key(&tenant, &make(&alice, json!({"scopes": []})).await);
+    assert!(weak.get("/sessions").await.expect(200).items().iter().all(|s| s["user_id"] == alice.id()));
+    weak.patch(&session, json!({"meta_data": {}})).await.problem(403, "PERMISSION_DENIED");
+    weak.delete(&session).await.problem(403, "PERMISSION_DENIED");
+    alice.get("/me").await.is(200);
+    by_key(&tenant, &make(&alice, json!({})).await).delete(&session).await.is(200);
+    alice.get("/me").await.problem(401, "TOKEN_REVOKED");
+}
+
+#[tokio::test]
 async fn everybody_sees_their_own_keys_and_administrators_all() {
     let app = TestApp::new().await;
     let (tenant, alice) = holder(&app, &[]).await;
@@ -428,8 +442,14 @@ async fn making_a_key_is_repeated_for_its_maker_alone() {
     let first = make(&by_key(&tenant, &key).with_header("idempotency-key", "one"), json!({})).await;
     let again = make(&by_key(&tenant, &key).with_header("idempotency-key", "one"), json!({})).await;
     assert_eq!(first["api_key"], again["api_key"]);
-    let other = make(&by_key(&tenant, &bobs).with_header("idempotency-key", "one"), json!({})).await;
-    assert_ne!(first["api_key"], other["api_key"]);
+    let cookie = format!("usso-access-token={}", alice.access());
+    let in_browser =
+        tenant.anonymous().with_header("cookie", &cookie).with_header("origin", "http://company-a.com:8000");
+    let others = [by_key(&tenant, &bobs), tenant.anonymous().with_token(alice.access()), in_browser];
+    for other in others {
+        let other = make(&other.with_header("idempotency-key", "one"), json!({})).await;
+        assert_ne!(first["api_key"], other["api_key"]);
+    }
 }
 
 #[tokio::test]
