@@ -14,7 +14,11 @@ use std::collections::BTreeMap;
 /// Every code the API answers with, its usual status and what it means. Generates `docs/errors.md`.
 pub const CODES: &[(&str, u16, &str)] = &[
     ("ACCOUNT_INACTIVE", 403, "The secret was right, but the account may not sign in."),
-    ("API_KEY_INVALID", 401, "Not an API key of this tenant that may be used; which check failed is not told."),
+    (
+        "API_KEY_INVALID",
+        401,
+        "Not an API key of this tenant that may be used; which check failed is not told.",
+    ),
     (
         "CONFLICT",
         409,
