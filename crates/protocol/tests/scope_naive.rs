@@ -32,7 +32,7 @@ mod naive {
     pub fn matches(pattern: &[char], text: &[char]) -> bool {
         match (pattern, text) {
             ([], []) => true,
-            (['*', rest @ ..], _) => (0..=text.len()).any(|n| matches(rest, &text[n..])),
+            (['*', rest @ ..], _) => (0..=text.len()).any(|n| matches(rest, text.get(n..).unwrap_or(&[]))),
             ([p, ps @ ..], [t, ts @ ..]) => p == t && matches(ps, ts),
             _ => false,
         }
@@ -61,14 +61,11 @@ mod naive {
     }
 
     pub fn path(held: &[String], asked: &[String], one: fn(&str, &str) -> bool) -> bool {
-        for back in 1..=held.len() {
-            let own = &held[held.len() - back];
-            let fits = if back <= asked.len() { one(own, &asked[asked.len() - back]) } else { own == "*" };
-            if !fits {
-                return false;
-            }
-        }
-        true
+        let mut segments = asked.iter().rev();
+        held.iter().rev().all(|own| match segments.next() {
+            Some(segment) => one(own, segment),
+            None => own == "*",
+        })
     }
 
     pub fn covered(parent: &str, child: &str) -> bool {
