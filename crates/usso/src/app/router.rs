@@ -1,5 +1,6 @@
 //! One list of routes, from which the router and the OpenAPI document are made.
 
+use crate::access_control::roles;
 use crate::http::{AppState, docs, health};
 use crate::identity::sign_in::routes as auth;
 use crate::identity::{api_keys, onboarding, sessions};
@@ -20,7 +21,7 @@ pub const API: &str = "/api/sso/v1";
 #[openapi(
     info(title = "USSO", description = "Multi-tenant single sign-on: sign-in, sessions, tokens, tenants.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")),
-    tags((name = "Authentication"), (name = "Sessions"), (name = "API keys"), (name = "Tenants"), (name = "Keys"), (name = "Health"))
+    tags((name = "Authentication"), (name = "Sessions"), (name = "API keys"), (name = "Roles"), (name = "Tenants"), (name = "Keys"), (name = "Health"))
 )]
 struct Document;
 
@@ -30,6 +31,7 @@ fn described() -> OpenApiRouter<AppState> {
         .merge(onboarding::routes::router())
         .merge(sessions::routes::router())
         .merge(api_keys::routes::router())
+        .merge(roles::routes::router())
         .merge(tenants::routes::router())
         .merge(tenants::public::routes::router())
         .merge(keys::admin::routes::router());

@@ -1,5 +1,6 @@
 //! From configuration to a running instance. The only place that names adapters.
 
+use crate::access_control::roles::model::Role;
 use crate::app::lease::{self, Lease};
 use crate::app::tls::{self, Tls};
 use crate::app::{bootstrap, coherence, jobs, master_key, router, server};
@@ -36,12 +37,13 @@ use tokio::sync::watch;
 pub type StartError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Every kind of record.
-pub fn kinds() -> [KindSpec; 10] {
+pub fn kinds() -> [KindSpec; 11] {
     [
         lease::Instance::spec(),
         lease::Turn::spec(),
         master_key::Installation::spec(),
         Tenant::spec(),
+        Role::spec(),
         User::spec(),
         Session::spec(),
         ApiKey::spec(),

@@ -3,7 +3,8 @@
 //! A [`Caller`] exists only for a verified access token of this tenant whose session and user live now, or for one of its
 //! API keys whose user does. The first credential present decides; there is no fall-through to a weaker one (contract 1.4).
 
-use crate::access_control::permission::{Permission, PermissionDenied, Resource};
+use crate::access_control::permission::{Permission, PermissionDenied, Resource, narrowed};
+use crate::http::error::storage;
 use crate::http::{ApiError, AppState, Tenant, cookie, csrf};
 use crate::identity::api_keys::model::ApiKey;
 use crate::identity::api_keys::secret::PREFIX;
@@ -39,6 +40,8 @@ pub enum Principal {
         claims: Box<Claims>,
         /// The session.
         session: Arc<Stored<Session>>,
+        /// What is left of the token's scopes, when some were taken away since it was minted.
+        narrowed: Option<Vec<String>>,
     },
     /// An API key.
     ApiKey {
@@ -113,9 +116,10 @@ impl Caller {
         }
     }
 
-    /// The scopes of the token or key.
+    /// The scopes of the token or key that its user holds now.
     pub fn scopes(&self) -> &[String] {
         match &self.principal {
+            Principal::Session { narrowed: Some(scopes), .. } => scopes,
             Principal::Session { claims, .. } => claims.scopes.as_deref().unwrap_or_default(),
             Principal::ApiKey { scopes, .. } => scopes,
         }
@@ -184,7 +188,10 @@ impl FromRequestParts<AppState> for Caller {
             csrf::check(&tenant, &parts.headers)?;
         }
         let (session, user) = service::live(&state.identity, &tenant.scope, &claims).await?;
-        let principal = Principal::Session { claims: Box::new(claims), session };
+        let held = state.identity.effective(&tenant.scope, &user, session.workspace_id.as_deref()).await;
+        let held = held.map_err(|e| storage(&e))?;
+        let narrowed = narrowed(claims.scopes.as_deref().unwrap_or_default(), &held.scopes);
+        let principal = Principal::Session { claims: Box::new(claims), session, narrowed };
         Ok(Self { tenant, principal, user })
     }
 }

@@ -15,6 +15,8 @@ pub mod sign_in;
 pub mod tokens;
 pub mod users;
 
+use crate::access_control::roles::effective::{Effective, effective};
+use crate::access_control::roles::memory::Roles;
 use crate::tenant::TenantScope;
 use crate::tenant::coherence::{Freshness, Stale};
 use kernel::cache::Cache;
@@ -32,6 +34,7 @@ pub struct Identity {
     users: Cache<(TenantId, UserId), Arc<Stored<User>>>,
     sessions: Cache<(TenantId, SessionId), Arc<Stored<Session>>>,
     api_keys: api_keys::memory::ApiKeys,
+    roles: Roles,
     freshness: Freshness,
 }
 
@@ -43,6 +46,7 @@ impl Identity {
             users: Cache::new(CACHED),
             sessions: Cache::new(CACHED),
             api_keys: api_keys::memory::ApiKeys::default(),
+            roles: Roles::default(),
             freshness: Freshness::default(),
         }
     }
@@ -55,6 +59,25 @@ impl Identity {
     /// The API keys in use.
     pub fn api_keys(&self) -> &api_keys::memory::ApiKeys {
         &self.api_keys
+    }
+
+    /// The roles in use.
+    pub fn roles(&self) -> &Roles {
+        &self.roles
+    }
+
+    /// What a user holds in a workspace they belong to, or outside of any.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn effective(
+        &self,
+        tenant: &TenantScope,
+        user: &User,
+        workspace: Option<&str>,
+    ) -> Result<Effective, StorageError> {
+        let memory_counts = self.freshness.holds(|| tenant.now());
+        effective(&self.roles, tenant, user.assigned(workspace), memory_counts).await
     }
 
     /// The hashing pool.
@@ -187,6 +210,7 @@ impl Identity {
         self.sessions.clear();
         self.users.clear();
         self.api_keys.clear();
+        self.roles.clear();
     }
 }
 

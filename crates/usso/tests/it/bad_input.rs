@@ -92,6 +92,7 @@ impl Walk {
         let spare = admin.again().await;
         let _ = admin.post("/tenants", json!({"name": "Target"})).await.expect(201);
         let key = admin.post("/apikeys", json!({})).await.expect(201).str("id").to_owned();
+        let _ = admin.post("/roles", json!({"name": "Target", "slug": "target_role"})).await.expect(201);
         Self {
             token: admin.access().to_owned(),
             session: spare.session_id().to_owned(),
@@ -113,11 +114,12 @@ impl Walk {
             .replace("{session_id}", &self.session)
             .replace("{key_id}", &self.key)
             .replace("{tenant_id}", "org_target")
+            .replace("{role_id}", "target_role")
             .replace("{kid}", "key_nobody");
         let body = body.into();
         let outside = self.app.anonymous().send(&operation.method, &path, body.clone()).await;
         self.count += 2;
-        let asks_who = ["/sessions", "/tenants", "/apikeys"].iter().any(|p| operation.path.contains(p));
+        let asks_who = ["/sessions", "/tenants", "/apikeys", "/roles"].iter().any(|p| operation.path.contains(p));
         if asks_who && operation.id != "verify_api_key" {
             assert_eq!(
                 outside.status,
@@ -155,6 +157,9 @@ fn good(operation: &str) -> Value {
         // Refused for what it says: with a right one every request would make a key.
         "create_api_key" => json!({"agent_id": "service:nobody"}),
         "update_api_key" => json!({"name": "Target"}),
+        // Refused for what it says: with a right one every request would make a role.
+        "create_role" => json!({"name": "Target", "slug": "No Slug"}),
+        "update_role" => json!({"name": "Target"}),
         "verify_api_key" => json!({"api_key": "usso_sk_nobodys"}),
         "create_tenant" => json!({"name": "Target"}),
         // Refused for what they say: with a right one every request would publish a key.

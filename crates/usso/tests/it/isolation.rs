@@ -31,7 +31,20 @@ enum Id {
     Session,
     ApiKey,
     Tenant,
+    /// Something an administrator makes by posting to this path, see [`making`].
+    Made(&'static str),
 }
+
+/// What an administrator posts to make something with an id.
+fn making(path: &str) -> Value {
+    match path {
+        "/roles" => json!({"name": "Role {n}", "description": CANARY}),
+        other => panic!("{other} has no body here"),
+    }
+}
+
+/// The paths things with ids are made by.
+const MADE: [&str; 1] = ["/roles"];
 
 /// What must hold for one operation.
 struct Row {
@@ -131,6 +144,17 @@ fn rows(world: &World) -> BTreeMap<&'static str, Row> {
             "verify_api_key",
             Row { foreign: vec![(json!({"api_key": world.key_a.1}), 401)], ..row(Needs::Nothing, Id::None) },
         ),
+        ("list_roles", row(Needs::Admin, Id::None)),
+        (
+            "create_role",
+            Row { body: Some(json!({"name": "Made {n}"})), own: 201, ..row(Needs::Admin, Id::None) },
+        ),
+        ("get_role", row(Needs::Admin, Id::Made("/roles"))),
+        (
+            "update_role",
+            Row { body: Some(json!({"description": "{n}"})), ..row(Needs::Admin, Id::Made("/roles")) },
+        ),
+        ("delete_role", row(Needs::Admin, Id::Made("/roles"))),
         ("list_tenants", row(Needs::Admin, Id::None)),
         ("create_tenant", Row { body: Some(json!({"name": "Made {n}"})), ..row(Needs::System, Id::None) }),
         ("get_tenant", row(Needs::Admin, Id::Tenant)),
@@ -168,6 +192,8 @@ struct World {
     invitation_a: String,
     /// An API key of A's administrator: its id and its secret.
     key_a: (String, String),
+    /// What A's administrator made, by path.
+    made_a: BTreeMap<&'static str, String>,
     /// A's own key, put to work against B.
     forged: String,
 }
@@ -184,7 +210,11 @@ impl World {
         let invitation_a = invite(&app).await;
         let system = app.system_admin().await;
         let key_a = make_key(&a.admin()).await;
-        Self { app, a, b, user_a, user_b, system, invitation_a, key_a, forged }
+        let mut made_a = BTreeMap::new();
+        for path in MADE {
+            made_a.insert(path, make(&a.admin(), path, 0).await);
+        }
+        Self { app, a, b, user_a, user_b, system, invitation_a, key_a, made_a, forged }
     }
 
     /// Everybody.
@@ -214,6 +244,18 @@ async fn invite(app: &TestApp) -> String {
 async fn make_key(user: &User) -> (String, String) {
     let made = user.post("/apikeys", json!({"name": CANARY})).await.expect(201);
     (made.str("id").to_owned(), made.str("api_key").to_owned())
+}
+
+/// Makes something and gives its id.
+async fn make(admin: &User, path: &str, serial: usize) -> String {
+    let body = making(path).to_string().replace("{n}", &serial.to_string());
+    let body: Value = serde_json::from_str(&body).expect("JSON");
+    let body = if admin.tenant_id() == "org_company_b" {
+        serde_json::from_str(&body.to_string().replace(CANARY, "ours")).expect("JSON")
+    } else {
+        body
+    };
+    admin.post(path, body).await.expect(201).str("id").to_owned()
 }
 
 /// An operation of the document.
@@ -416,6 +458,10 @@ async fn guarded(
         (true, Id::Session) => own.again().await.session_id().to_owned(),
         (true, Id::ApiKey) => own.post("/apikeys", json!({})).await.expect(201).str("id").to_owned(),
         (false, Id::ApiKey) => "key_dd4t400bbbbbbbbbbbbbbbbbbbbbbbbb".to_owned(),
+        (true, Id::Made(path)) if *is_admin => {
+            walk.serial += 1;
+            make(&own, path, walk.serial).await
+        }
         _ => world.user_b.session_id().to_owned(),
     };
     let ids: Vec<(&str, String)> = match row.id {
@@ -430,6 +476,11 @@ async fn guarded(
             ("foreign", world.key_a.0.clone()),
             ("random", "key_dd4t400aaaaaaaaaaaaaaaaaaaaaaaaa".to_owned()),
         ],
+        Id::Made(path) => {
+            let foreign = world.made_a[path].clone();
+            let random = foreign[..foreign.len() - 24].to_owned() + &"a".repeat(24);
+            vec![("own", own), ("foreign", foreign), ("random", random)]
+        }
         Id::Tenant => vec![
             ("own", "org_company_b".to_owned()),
             ("foreign", "org_company_a".to_owned()),

@@ -6,6 +6,7 @@
 use kernel::{KindSpec, Record};
 use serde_json::Value;
 use std::path::PathBuf;
+use usso::access_control::roles::model::Role;
 use usso::app::lease::{Instance, Turn};
 use usso::app::master_key::Installation;
 use usso::app::startup;
@@ -57,6 +58,7 @@ fn every_record_once_written_is_readable() {
         check::<Turn>(),
         check::<Installation>(),
         check::<Tenant>(),
+        check::<Role>(),
         check::<User>(),
         check::<Session>(),
         check::<ApiKey>(),

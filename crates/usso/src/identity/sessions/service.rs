@@ -107,6 +107,7 @@ pub struct SignedIn {
 /// # Errors
 /// When the database is away or signing fails.
 pub async fn open(
+    identity: &Identity,
     tenant: &TenantScope,
     issuer: &str,
     user: Stored<User>,
@@ -136,7 +137,8 @@ pub async fn open(
         session_type: "regular_login".to_owned(),
         meta_data: serde_json::Map::new(),
     };
-    let tokens = tokens::mint(tenant, issuer, &session, &user)?;
+    let held = identity.effective(tenant, &user, session.workspace_id.as_deref()).await?;
+    let tokens = tokens::mint(tenant, issuer, &session, (&user, held))?;
     let event =
         Event::new("session.opened", Actor::User(user.id.as_str().to_owned()), session.id.as_str(), client)
             .with("user_id", user.id.as_str())
@@ -226,9 +228,10 @@ pub async fn refresh(
             }
             judged => judged?,
         };
+        let held = identity.effective(tenant, &user, session.workspace_id.as_deref()).await?;
         match session.present(generation, tenant.now()) {
             Presented::Advance(next) => {
-                let tokens = tokens::mint(tenant, issuer, &next, &user)?;
+                let tokens = tokens::mint(tenant, issuer, &next, (&user, held))?;
                 match tenant.records::<Session>().replace(&session, *next, Vec::new()).await {
                     Ok(stored) => {
                         identity.keep_session(tenant, stored, stamp);
@@ -241,7 +244,7 @@ pub async fn refresh(
             // What memory says of the past may itself be past: only the store convicts or repeats.
             _ if !is_fresh => {}
             Presented::Repeat => {
-                let tokens = tokens::mint(tenant, issuer, &session, &user)?;
+                let tokens = tokens::mint(tenant, issuer, &session, (&user, held))?;
                 return Ok(SignedIn { user, tokens });
             }
             Presented::Reused => {

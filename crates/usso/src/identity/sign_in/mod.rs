@@ -125,7 +125,7 @@ async fn complete(context: Context<'_>, user: Stored<User>, input: &Input) -> Re
         is_rotating: input.is_rotating,
     };
     let signed_in =
-        sessions::service::open(context.tenant, context.issuer, user, new, context.client).await?;
+        sessions::service::open(context.identity, context.tenant, context.issuer, user, new, context.client).await?;
     Ok(Step::Completed(Box::new(signed_in)))
 }
 

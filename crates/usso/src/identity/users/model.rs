@@ -1,5 +1,6 @@
 //! The user record.
 
+use crate::access_control::roles::effective::Assigned;
 use crate::identity::identifiers::{Identifier, IdentifierKind};
 use kernel::{Key, Record, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
@@ -149,6 +150,23 @@ impl User {
     /// The value of a kind that the user has proven to own (ruling D6).
     pub fn verified(&self, kind: IdentifierKind) -> Option<&str> {
         self.value_of(kind).filter(|i| i.verified_at.is_some()).map(|i| i.value.as_str())
+    }
+
+    /// The workspace, if the user belongs to it.
+    pub fn workspace<'a>(&self, id: Option<&'a str>) -> Option<&'a str> {
+        id.filter(|id| self.workspace_ids.iter().any(|own| own == id))
+    }
+
+    /// What the user was given that may count in a workspace. One they don't belong to (any more) gives nothing.
+    pub fn assigned<'a>(&'a self, workspace: Option<&'a str>) -> Assigned<'a> {
+        let workspace = self.workspace(workspace);
+        let in_workspace = workspace.and_then(|id| self.workspace_roles.get(id));
+        Assigned {
+            scopes: &self.scopes,
+            roles: &self.roles,
+            workspace,
+            workspace_roles: in_workspace.map(Vec::as_slice).unwrap_or_default(),
+        }
     }
 
     /// Whether the account may sign in and use what it holds.

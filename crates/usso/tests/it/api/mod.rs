@@ -17,6 +17,7 @@ mod openapi;
 mod passwords;
 mod refresh;
 mod register;
+mod roles;
 mod sessions;
 mod tenant_config;
 mod tenant_deletion;
