@@ -5,6 +5,7 @@ use crate::app::rest;
 use crate::app::startup::Instance;
 use crate::http::AppState;
 use crate::identity::api_keys::service::write_usage;
+use crate::identity::users::removal;
 use crate::tenant::audit::AuditEvent;
 use crate::tenant::tenants::deletion;
 use futures_util::stream::{self, StreamExt};
@@ -209,7 +210,7 @@ pub async fn write_counts(state: &AppState) -> Result<(), StorageError> {
     failed.map_or(Ok(()), Err)
 }
 
-/// Removes expired records, and tenants that were deleted long enough ago.
+/// Removes expired records, and users and tenants that were deleted long enough ago.
 ///
 /// # Errors
 /// When the database is away.
@@ -219,5 +220,6 @@ pub async fn purge(state: &AppState) -> Result<(), StorageError> {
     while storage.purge_expired(system.now(), BATCH).await? >= BATCH {}
     // An event carried out later would be written into a tenant that is gone.
     drain(state).await?;
+    removal::erase_due(&state.registry, &state.identity).await?;
     deletion::bury(&state.registry).await
 }

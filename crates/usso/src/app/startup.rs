@@ -13,6 +13,7 @@ use crate::identity::api_keys::model::{ApiKey, ApiKeyUsage};
 use crate::identity::credentials::{Cost, Hasher, HasherConfig};
 use crate::identity::sessions::model::Session;
 use crate::identity::users::model::User;
+use crate::identity::users::removal::Erasure;
 use crate::tenant::Registry;
 use crate::tenant::audit::AuditEvent;
 use crate::tenant::issuer::BaseUrl;
@@ -37,7 +38,7 @@ use tokio::sync::watch;
 pub type StartError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Every kind of record.
-pub fn kinds() -> [KindSpec; 11] {
+pub fn kinds() -> [KindSpec; 12] {
     [
         lease::Instance::spec(),
         lease::Turn::spec(),
@@ -45,6 +46,7 @@ pub fn kinds() -> [KindSpec; 11] {
         Tenant::spec(),
         Role::spec(),
         User::spec(),
+        Erasure::spec(),
         Session::spec(),
         ApiKey::spec(),
         ApiKeyUsage::spec(),

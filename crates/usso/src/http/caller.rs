@@ -111,7 +111,10 @@ impl Caller {
     pub fn actor(&self) -> Actor {
         let user = self.user.id.as_str().to_owned();
         match &self.principal {
-            Principal::Session { .. } => Actor::User(user),
+            Principal::Session { session, .. } => match &session.actor {
+                Some(actor) => Actor::Impersonator { user, actor: actor.as_str().to_owned() },
+                None => Actor::User(user),
+            },
             Principal::ApiKey { key, .. } => Actor::ApiKey { user, key: key.id.as_str().to_owned() },
         }
     }
@@ -137,6 +140,12 @@ impl Caller {
     /// little could do all its user does.
     pub fn is_signed_in(&self) -> bool {
         self.session_id().is_some()
+    }
+
+    /// Whether the user is here themself, and nobody in their name: only they change how they sign in, and hand on what
+    /// outlives the session.
+    pub fn is_in_person(&self) -> bool {
+        matches!(&self.principal, Principal::Session { session, .. } if session.actor.is_none())
     }
 
     /// The API key, when it is one.
@@ -188,8 +197,8 @@ impl FromRequestParts<AppState> for Caller {
             csrf::check(&tenant, &parts.headers)?;
         }
         let (session, user) = service::live(&state.identity, &tenant.scope, &claims).await?;
-        let held = state.identity.effective(&tenant.scope, &user, session.workspace_id.as_deref()).await;
-        let held = held.map_err(|e| storage(&e))?;
+        let held = state.identity.held_in(&tenant.scope, &session, &user).await.map_err(|e| storage(&e))?;
+        let held = held.ok_or(TokenError::Revoked)?;
         let narrowed = narrowed(claims.scopes.as_deref().unwrap_or_default(), &held.scopes);
         let principal = Principal::Session { claims: Box::new(claims), session, narrowed };
         Ok(Self { tenant, principal, user })

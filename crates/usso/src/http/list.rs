@@ -193,15 +193,23 @@ pub fn answer<R, V: Serialize>(
     view: impl FnMut(&Stored<R>) -> V,
 ) -> Result<Response, ApiError> {
     let items: Vec<V> = page.items.iter().map(view).collect();
+    envelope(query, (page.total, page.total_exact), &items)
+}
+
+fn envelope<V: Serialize>(
+    query: &Query,
+    (total, total_exact): (u64, bool),
+    items: &[V],
+) -> Result<Response, ApiError> {
     let defect = |_| ApiError::new(kernel::ProblemKind::Internal, "INTERNAL_ERROR", "Internal error");
-    let items = serde_json::value::to_raw_value(&items).map_err(defect)?;
+    let items = serde_json::value::to_raw_value(items).map_err(defect)?;
     let limit = u64::from(query.limit.max(1));
     let meta = Meta {
         page: query.offset / limit + 1,
         limit: query.limit,
-        total: page.total,
-        pages: page.total.div_ceil(limit),
-        total_exact: page.total_exact,
+        total,
+        pages: total.div_ceil(limit),
+        total_exact,
     };
     let envelope = Envelope {
         data: &items,
@@ -213,6 +221,17 @@ pub fn answer<R, V: Serialize>(
         heads: BTreeMap::new(),
     };
     Ok(axum::Json(envelope).into_response())
+}
+
+/// Answers a short list, all of it.
+///
+/// # Errors
+/// When an item can't be serialised.
+pub fn plain<V: Serialize>(items: &[V]) -> Result<Response, ApiError> {
+    let total = items.len() as u64;
+    let limit = u32::try_from(total).unwrap_or(u32::MAX).max(1);
+    let query = Query { limit, ..Query::all("") };
+    envelope(&query, (total, true), items)
 }
 
 #[cfg(test)]

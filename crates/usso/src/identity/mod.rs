@@ -15,6 +15,7 @@ pub mod sign_in;
 pub mod tokens;
 pub mod users;
 
+use crate::access_control::permission::narrowed;
 use crate::access_control::roles::effective::{Effective, effective};
 use crate::access_control::roles::memory::Roles;
 use crate::tenant::TenantScope;
@@ -78,6 +79,29 @@ impl Identity {
     ) -> Result<Effective, StorageError> {
         let memory_counts = self.freshness.holds(|| tenant.now());
         effective(&self.roles, tenant, user.assigned(workspace), memory_counts).await
+    }
+
+    /// What the user of a session holds in it; impersonated, no more than who impersonates them holds now. None when
+    /// that one may not sign in any more.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn held_in(
+        &self,
+        tenant: &TenantScope,
+        session: &Session,
+        user: &User,
+    ) -> Result<Option<Effective>, StorageError> {
+        let mut held = self.effective(tenant, user, session.workspace_id.as_deref()).await?;
+        let Some(actor) = &session.actor else { return Ok(Some(held)) };
+        let Some(actor) = self.user(tenant, actor).await?.filter(|a| a.may_sign_in()) else {
+            return Ok(None);
+        };
+        let own = self.effective(tenant, &actor, None).await?;
+        if let Some(narrowed) = narrowed(&held.scopes, &own.scopes) {
+            held.scopes = narrowed;
+        }
+        Ok(Some(held))
     }
 
     /// The hashing pool.

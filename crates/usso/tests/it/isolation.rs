@@ -39,12 +39,13 @@ enum Id {
 fn making(path: &str) -> Value {
     match path {
         "/roles" => json!({"name": "Role {n}", "description": CANARY}),
+        "/users" => json!({"identifier": "made{n}@example.com", "name": CANARY}),
         other => panic!("{other} has no body here"),
     }
 }
 
 /// The paths things with ids are made by.
-const MADE: [&str; 1] = ["/roles"];
+const MADE: [&str; 2] = ["/roles", "/users"];
 
 /// What must hold for one operation.
 struct Row {
@@ -155,6 +156,88 @@ fn rows(world: &World) -> BTreeMap<&'static str, Row> {
             Row { body: Some(json!({"description": "{n}"})), ..row(Needs::Admin, Id::Made("/roles")) },
         ),
         ("delete_role", row(Needs::Admin, Id::Made("/roles"))),
+        ("list_users", row(Needs::Admin, Id::None)),
+        (
+            "create_user",
+            Row {
+                body: Some(json!({"identifier": "new{n}@example.com"})),
+                own: 201,
+                ..row(Needs::Admin, Id::None)
+            },
+        ),
+        ("get_user", row(Needs::Admin, Id::Made("/users"))),
+        ("update_user", Row { body: Some(json!({"name": "{n}"})), ..row(Needs::Admin, Id::Made("/users")) }),
+        ("delete_user", row(Needs::Admin, Id::Made("/users"))),
+        ("restore_user", Row { own: 404, ..row(Needs::Admin, Id::Made("/users")) }),
+        ("erase_user", Row { own: 204, ..row(Needs::Admin, Id::Made("/users")) }),
+        ("impersonate_user", row(Needs::Admin, Id::Made("/users"))),
+        ("list_user_identifiers", row(Needs::Admin, Id::Made("/users"))),
+        (
+            "add_user_identifier",
+            Row {
+                body: Some(json!({"identifier": "further{n}@example.com"})),
+                own: 201,
+                ..row(Needs::Admin, Id::Made("/users"))
+            },
+        ),
+        (
+            "update_user_identifier",
+            Row {
+                body: Some(json!({"is_primary": true})),
+                own: 404,
+                ..row(Needs::Admin, Id::Made("/users"))
+            },
+        ),
+        ("remove_user_identifier", Row { own: 404, ..row(Needs::Admin, Id::Made("/users")) }),
+        ("list_identifiers", row(Needs::Session, Id::None)),
+        (
+            "add_identifier",
+            Row {
+                body: Some(json!({"identifier": "{n}", "type": "telegram_id"})),
+                own: 400,
+                ..row(Needs::Session, Id::None)
+            },
+        ),
+        ("get_identifier", Row { own: 404, ..row(Needs::Session, Id::Session) }),
+        ("remove_identifier", Row { own: 404, ..row(Needs::Session, Id::Session) }),
+        ("list_user_credentials", row(Needs::Admin, Id::Made("/users"))),
+        (
+            "set_user_credential",
+            Row {
+                body: Some(json!({"method": "password", "secret": PASSWORD})),
+                own: 201,
+                ..row(Needs::Admin, Id::Made("/users"))
+            },
+        ),
+        ("remove_user_credential", Row { own: 404, ..row(Needs::Admin, Id::Made("/users")) }),
+        ("list_credentials", row(Needs::Session, Id::None)),
+        (
+            "set_credential",
+            Row {
+                body: Some(json!({"method": "password", "secret": PASSWORD})),
+                own: 201,
+                ..row(Needs::Session, Id::None)
+            },
+        ),
+        ("get_credential", Row { own: 404, ..row(Needs::Session, Id::Session) }),
+        ("remove_credential", Row { own: 404, ..row(Needs::Session, Id::Session) }),
+        ("list_profiles", row(Needs::Admin, Id::None)),
+        (
+            "create_profile",
+            Row {
+                body: Some(json!({"user_id": "user:dd4t400aaaaaaaaaaaaaaaaaaaaaaaaa"})),
+                own: 404,
+                ..row(Needs::Admin, Id::None)
+            },
+        ),
+        ("get_my_profile", row(Needs::Session, Id::None)),
+        ("update_my_profile", Row { body: Some(json!({"locale": "fa"})), ..row(Needs::Session, Id::None) }),
+        ("get_profile", row(Needs::Admin, Id::Made("/users"))),
+        (
+            "update_profile",
+            Row { body: Some(json!({"locale": "fa"})), ..row(Needs::Admin, Id::Made("/users")) },
+        ),
+        ("delete_profile", row(Needs::Admin, Id::Made("/users"))),
         ("list_tenants", row(Needs::Admin, Id::None)),
         ("create_tenant", Row { body: Some(json!({"name": "Made {n}"})), ..row(Needs::System, Id::None) }),
         ("get_tenant", row(Needs::Admin, Id::Tenant)),

@@ -13,6 +13,7 @@ use usso::app::startup;
 use usso::identity::api_keys::model::{ApiKey, ApiKeyUsage};
 use usso::identity::sessions::model::Session;
 use usso::identity::users::model::User;
+use usso::identity::users::removal::Erasure;
 use usso::tenant::audit::AuditEvent;
 use usso::tenant::one_time::OneTime;
 use usso::tenant::tenants::model::Tenant;
@@ -60,6 +61,7 @@ fn every_record_once_written_is_readable() {
         check::<Tenant>(),
         check::<Role>(),
         check::<User>(),
+        check::<Erasure>(),
         check::<Session>(),
         check::<ApiKey>(),
         check::<ApiKeyUsage>(),

@@ -22,4 +22,7 @@ mod sessions;
 mod tenant_config;
 mod tenant_deletion;
 mod tenant_keys;
+mod user_access;
+mod user_removal;
+mod users;
 mod verify_token;
