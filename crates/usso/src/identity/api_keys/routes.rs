@@ -127,6 +127,7 @@ pub async fn create(State(state): State<AppState>, request: Request) -> Result<R
     let (mut parts, body) = request.into_parts();
     // Who asks comes before what they ask.
     let caller = Caller::from_request_parts(&mut parts, &state).await?;
+    caller.at_home()?;
     let headers = parts.headers.clone();
     let body = json::read_json(Request::from_parts(parts, body), &state).await?;
     let scope = &caller.tenant.scope;

@@ -1,5 +1,6 @@
 //! The API, file by file as the paths are.
 
+mod admin_tenants;
 mod api_keys;
 mod cookies;
 mod cors;
