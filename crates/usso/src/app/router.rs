@@ -31,6 +31,7 @@ fn described() -> OpenApiRouter<AppState> {
         .merge(sessions::routes::router())
         .merge(api_keys::routes::router())
         .merge(tenants::routes::router())
+        .merge(tenants::domains::routes::router())
         .merge(tenants::public::routes::router())
         .merge(keys::admin::routes::router());
     OpenApiRouter::with_openapi(Document::openapi())

@@ -140,6 +140,13 @@ fn rows(world: &World) -> BTreeMap<&'static str, Row> {
         ),
         ("delete_tenant", row(Needs::System, Id::Tenant)),
         ("restore_tenant", row(Needs::System, Id::Tenant)),
+        ("list_domains", row(Needs::Admin, Id::Tenant)),
+        (
+            "add_domain",
+            Row { body: Some(json!({"domain": "new.example"})), own: 201, ..row(Needs::Admin, Id::Tenant) },
+        ),
+        ("verify_domain", Row { own: 404, ..row(Needs::Admin, Id::Tenant) }),
+        ("remove_domain", Row { own: 404, ..row(Needs::Admin, Id::Tenant) }),
         ("tenant_config", row(Needs::Nothing, Id::None)),
         ("list_keys", row(Needs::Admin, Id::Tenant)),
         (

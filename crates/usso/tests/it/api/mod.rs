@@ -5,6 +5,7 @@ mod api_keys;
 mod cookies;
 mod cors;
 mod csrf;
+mod domains;
 mod etag;
 mod health;
 mod idempotency;
