@@ -2,7 +2,7 @@
 
 use crate::http::{AppState, docs, health};
 use crate::identity::sign_in::routes as auth;
-use crate::identity::{api_keys, onboarding, sessions};
+use crate::identity::{api_keys, onboarding, sessions, usage};
 use crate::tenant::{keys, tenants};
 use axum::Router;
 use axum::response::Redirect;
@@ -31,6 +31,7 @@ fn described() -> OpenApiRouter<AppState> {
         .merge(sessions::routes::router())
         .merge(api_keys::routes::router())
         .merge(tenants::routes::router())
+        .merge(usage::routes::router())
         .merge(tenants::domains::routes::router())
         .merge(tenants::public::routes::router())
         .merge(keys::admin::routes::router());

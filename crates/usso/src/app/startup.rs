@@ -18,6 +18,7 @@ use crate::tenant::issuer::BaseUrl;
 use crate::tenant::keys::Succession;
 use crate::tenant::one_time::OneTime;
 use crate::tenant::tenants::model::Tenant;
+use crate::tenant::usage::TenantUsage;
 use backends::internet::{InternetOptions, PublicInternet};
 use backends::redis::{Options as RedisOptions, RedisEphemeral};
 use backends::sql::postgres::{Options as PostgresOptions, PostgresStorage};
@@ -37,7 +38,7 @@ use tokio::sync::watch;
 pub type StartError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Every kind of record.
-pub fn kinds() -> [KindSpec; 10] {
+pub fn kinds() -> [KindSpec; 11] {
     [
         lease::Instance::spec(),
         lease::Turn::spec(),
@@ -49,6 +50,7 @@ pub fn kinds() -> [KindSpec; 10] {
         ApiKeyUsage::spec(),
         OneTime::spec(),
         AuditEvent::spec(),
+        TenantUsage::spec(),
     ]
 }
 

@@ -23,4 +23,5 @@ mod sessions;
 mod tenant_config;
 mod tenant_deletion;
 mod tenant_keys;
+mod tenant_usage;
 mod verify_token;
