@@ -3,7 +3,7 @@
 use crate::access_control::roles;
 use crate::http::{AppState, docs, health};
 use crate::identity::sign_in::routes as auth;
-use crate::identity::{api_keys, onboarding, sessions, users};
+use crate::identity::{api_keys, onboarding, sessions, usage, users};
 use crate::tenant::{keys, tenants};
 use axum::Router;
 use axum::response::Redirect;
@@ -37,6 +37,8 @@ fn described() -> OpenApiRouter<AppState> {
         .merge(users::credentials::routes::router())
         .merge(users::profile::routes::router())
         .merge(tenants::routes::router())
+        .merge(usage::routes::router())
+        .merge(tenants::domains::routes::router())
         .merge(tenants::public::routes::router())
         .merge(keys::admin::routes::router());
     OpenApiRouter::with_openapi(Document::openapi())

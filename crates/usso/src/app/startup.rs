@@ -20,6 +20,8 @@ use crate::tenant::issuer::BaseUrl;
 use crate::tenant::keys::Succession;
 use crate::tenant::one_time::OneTime;
 use crate::tenant::tenants::model::Tenant;
+use crate::tenant::usage::TenantUsage;
+use backends::internet::{InternetOptions, PublicInternet};
 use backends::redis::{Options as RedisOptions, RedisEphemeral};
 use backends::sql::postgres::{Options as PostgresOptions, PostgresStorage};
 use backends::sql::sqlite::{Options as SqliteOptions, SqliteStorage};
@@ -38,7 +40,7 @@ use tokio::sync::watch;
 pub type StartError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Every kind of record.
-pub fn kinds() -> [KindSpec; 12] {
+pub fn kinds() -> [KindSpec; 13] {
     [
         lease::Instance::spec(),
         lease::Turn::spec(),
@@ -52,6 +54,7 @@ pub fn kinds() -> [KindSpec; 12] {
         ApiKeyUsage::spec(),
         OneTime::spec(),
         AuditEvent::spec(),
+        TenantUsage::spec(),
     ]
 }
 
@@ -201,6 +204,7 @@ pub async fn assemble(config: &Config, port: u16, ports: Ports) -> Result<Instan
         Registry::new(system, seal, base).with_succession(succession(config)),
         identity,
         http(config),
+        Arc::new(PublicInternet::new(internet(config))),
     ));
     let domains = config.tenants.default_domains.iter().map(|d| d.as_str().to_owned()).collect();
     let generated_password = bootstrap::run(&state, domains, config.security.system_password()).await?;
@@ -225,6 +229,14 @@ fn succession(config: &Config) -> Succession {
         max_age: keys.jwks_max_age_seconds.into(),
         lead: keys.publish_lead_seconds.into(),
         grace: keys.retire_grace_seconds.into(),
+    }
+}
+
+fn internet(config: &Config) -> InternetOptions {
+    InternetOptions {
+        name_servers: config.tenants.name_servers.clone(),
+        port: config.tenants.proof_port,
+        allow_private: config.tenants.proof_from_private_addresses,
     }
 }
 

@@ -5,6 +5,7 @@
 
 use crate::access_control::permission::{Permission, PermissionDenied, Resource, narrowed};
 use crate::http::error::storage;
+use crate::http::visit::Visitor;
 use crate::http::{ApiError, AppState, Tenant, cookie, csrf};
 use crate::identity::api_keys::model::ApiKey;
 use crate::identity::api_keys::secret::PREFIX;
@@ -169,6 +170,14 @@ impl Caller {
         permission.is_granted(self.scopes(), attributes)
     }
 
+    /// Whether the caller is a user of this tenant and may have things of their own here.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` for the system administrator who acts from outside.
+    pub fn at_home(&self) -> Result<(), ApiError> {
+        if self.tenant.info.is_visit { Err(ApiError::not_found()) } else { Ok(()) }
+    }
+
     /// Whether the caller is the system administrator: of the default tenant, with the system scope.
     pub fn is_system(&self) -> bool {
         let superadmin = Permission::new("superadmin", Resource::Tenants);
@@ -180,6 +189,9 @@ impl FromRequestParts<AppState> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        if let Some(Visitor(caller)) = parts.extensions.get::<Visitor>() {
+            return Ok(caller.clone());
+        }
         let tenant = Tenant::from_request_parts(parts, state).await?;
         let (token, source) = match presented(&parts.headers)?.ok_or_else(not_authenticated)? {
             Presented::Token(token, source) => (token, source),

@@ -24,6 +24,11 @@ pub const CODES: &[(&str, u16, &str)] = &[
         409,
         "The object clashes with an existing one, or an equal request is still being worked on.",
     ),
+    (
+        "DOMAIN_NOT_VERIFIED",
+        409,
+        "What proves that a domain is the tenant's was not found where it should be.",
+    ),
     ("GONE", 410, "Used up or expired."),
     ("IDEMPOTENCY_KEY_REUSED", 409, "The Idempotency-Key was used for a different request."),
     ("IDENTIFIER_EXISTS", 409, "Somebody has this identifier."),

@@ -13,6 +13,7 @@ pub mod onboarding;
 pub mod sessions;
 pub mod sign_in;
 pub mod tokens;
+pub mod usage;
 pub mod users;
 
 use crate::access_control::permission::narrowed;

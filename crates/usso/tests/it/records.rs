@@ -17,6 +17,7 @@ use usso::identity::users::removal::Erasure;
 use usso::tenant::audit::AuditEvent;
 use usso::tenant::one_time::OneTime;
 use usso::tenant::tenants::model::Tenant;
+use usso::tenant::usage::TenantUsage;
 
 fn folder() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/records"))
@@ -67,6 +68,7 @@ fn every_record_once_written_is_readable() {
         check::<ApiKeyUsage>(),
         check::<OneTime>(),
         check::<AuditEvent>(),
+        check::<TenantUsage>(),
     ];
     for kind in startup::kinds() {
         assert!(checked.contains(&kind), "{kind:?} is stored, but has no golden document here");

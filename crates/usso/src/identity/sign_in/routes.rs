@@ -306,10 +306,11 @@ pub async fn verify_token(
 /// The caller; of an API key only whom it acts for and what it may
 #[utoipa::path(get, path = "/me", tag = "Authentication", operation_id = "me", security(("bearer" = [])),
     responses((status = 200, body = MeView), (status = 401, body = ErrorView)))]
-pub async fn me(caller: Caller) -> Response {
+pub async fn me(caller: Caller) -> Result<Response, ApiError> {
+    caller.at_home()?;
     let Caller { tenant, principal, user } = caller;
     let tenant_id = tenant.scope.id().as_str();
-    match principal {
+    Ok(match principal {
         Principal::Session { claims, .. } => {
             let view = MeView::of(UserView::of(tenant_id, &user), *claims);
             ([(header::ETAG, user.revision.etag())], Json(view)).into_response()
@@ -318,5 +319,5 @@ pub async fn me(caller: Caller) -> Response {
             let holder = KeyHolderView::of(tenant_id, tenant.issuer(), Holder { key, user, scopes });
             Json(holder).into_response()
         }
-    }
+    })
 }

@@ -364,6 +364,8 @@ pub async fn impersonate(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<LoginView>, ApiError> {
+    // Who acts must be a user here: the session ends with them.
+    caller.at_home()?;
     let scope = &caller.tenant.scope;
     let (user, _) = allowed(scope, &id, ADMIN, changer(&caller, true)).await?;
     // Not by a key, nor in a name taken on already: the end of whoever began it must end it.

@@ -53,6 +53,12 @@ async fn changeable(
     Ok((user, is_own))
 }
 
+/// The id of the caller, who must be a user of the tenant.
+fn own(caller: &Caller) -> Result<String, ApiError> {
+    caller.at_home()?;
+    Ok(caller.user.id.as_str().to_owned())
+}
+
 fn list(caller: &Caller, user: &Stored<User>) -> Result<Response, ApiError> {
     let tenant = caller.tenant.scope.id().as_str();
     plain(&user.credentials.iter().map(|own| credential_view(tenant, user, own)).collect::<Vec<_>>())
@@ -62,7 +68,10 @@ async fn set(state: &AppState, request: Request, user: Option<String>) -> Result
     let operation = format!("set_credential {}", user.as_deref().unwrap_or_default());
     creating::once(state, request, &operation, async |caller: &Caller, new: SetCredential| {
         let scope = &caller.tenant.scope;
-        let id = user.unwrap_or_else(|| caller.user.id.as_str().to_owned());
+        let id = match user {
+            Some(id) => id,
+            None => own(caller)?,
+        };
         let (user, is_own) = changeable(state, caller, &id, CREATE).await?;
         if new.method != "password" {
             let detail = "Credentials of this method can't be set here";
@@ -132,6 +141,7 @@ pub async fn remove_of_user(
 #[utoipa::path(get, path = "/credentials", tag = "Users", operation_id = "list_credentials", security(("bearer" = [])),
     responses((status = 200, body = ListView<CredentialView>), (status = 401, body = ErrorView)))]
 pub async fn list_own(caller: Caller) -> Result<Response, ApiError> {
+    caller.at_home()?;
     list(&caller, &caller.user)
 }
 
@@ -149,6 +159,7 @@ pub async fn set_own(State(state): State<AppState>, request: Request) -> Result<
     params(("credential_id" = String, Path)), security(("bearer" = [])),
     responses((status = 200, body = CredentialView), (status = 401, body = ErrorView), (status = 404, body = ErrorView)))]
 pub async fn get_own(caller: Caller, Path(id): Path<String>) -> Result<Json<CredentialView>, ApiError> {
+    caller.at_home()?;
     let own = caller.user.credentials.iter().find(|c| c.id == id).ok_or(UserError::NotFound)?;
     Ok(Json(credential_view(caller.tenant.scope.id().as_str(), &caller.user, own)))
 }
@@ -163,5 +174,5 @@ pub async fn remove_own(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<CredentialView>, ApiError> {
-    removed(&state, &caller, caller.user.id.as_str(), &id).await
+    removed(&state, &caller, &own(&caller)?, &id).await
 }

@@ -52,6 +52,12 @@ async fn changeable(
     Ok(user)
 }
 
+/// The id of the caller, who must be a user of the tenant.
+fn own(caller: &Caller) -> Result<String, ApiError> {
+    caller.at_home()?;
+    Ok(caller.user.id.as_str().to_owned())
+}
+
 fn list(caller: &Caller, user: &Stored<User>) -> Result<Response, ApiError> {
     let tenant = caller.tenant.scope.id().as_str();
     plain(&user.identifiers.iter().map(|own| identifier_view(tenant, user, own)).collect::<Vec<_>>())
@@ -61,7 +67,10 @@ async fn added(state: &AppState, request: Request, user: Option<String>) -> Resu
     let operation = format!("add_identifier {}", user.as_deref().unwrap_or_default());
     creating::once(state, request, &operation, async |caller: &Caller, new: AddIdentifier| {
         let scope = &caller.tenant.scope;
-        let id = user.unwrap_or_else(|| caller.user.id.as_str().to_owned());
+        let id = match user {
+            Some(id) => id,
+            None => own(caller)?,
+        };
         let user = changeable(state, caller, &id, CREATE).await?;
         let country = scope.profile().settings.default_country_code.as_deref();
         let options = NormaliseOptions { default_country_code: country, allow_reserved: false };
@@ -151,6 +160,7 @@ pub async fn remove_of_user(
 #[utoipa::path(get, path = "/identifiers", tag = "Users", operation_id = "list_identifiers", security(("bearer" = [])),
     responses((status = 200, body = ListView<IdentifierView>), (status = 401, body = ErrorView)))]
 pub async fn list_own(caller: Caller) -> Result<Response, ApiError> {
+    caller.at_home()?;
     list(&caller, &caller.user)
 }
 
@@ -168,6 +178,7 @@ pub async fn add_own(State(state): State<AppState>, request: Request) -> Result<
     params(("identifier_id" = String, Path)), security(("bearer" = [])),
     responses((status = 200, body = IdentifierView), (status = 401, body = ErrorView), (status = 404, body = ErrorView)))]
 pub async fn get_own(caller: Caller, Path(id): Path<String>) -> Result<Json<IdentifierView>, ApiError> {
+    caller.at_home()?;
     let own = caller.user.identifiers.iter().find(|i| i.id == id).ok_or(UserError::NotFound)?;
     Ok(Json(identifier_view(caller.tenant.scope.id().as_str(), &caller.user, own)))
 }
@@ -182,5 +193,5 @@ pub async fn remove_own(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<IdentifierView>, ApiError> {
-    removed(&state, &caller, caller.user.id.as_str(), &id).await
+    removed(&state, &caller, &own(&caller)?, &id).await
 }

@@ -86,8 +86,9 @@ pub async fn create(State(state): State<AppState>, request: Request) -> Result<R
 /// The caller's profile
 #[utoipa::path(get, path = "/profiles/mine", tag = "Profiles", operation_id = "get_my_profile",
     security(("bearer" = [])), responses((status = 200, body = ProfileView), (status = 401, body = ErrorView)))]
-pub async fn mine(caller: Caller) -> Tagged<ProfileView> {
-    view(&caller, &caller.user)
+pub async fn mine(caller: Caller) -> Result<Tagged<ProfileView>, ApiError> {
+    caller.at_home()?;
+    Ok(view(&caller, &caller.user))
 }
 
 /// Change the caller's profile
@@ -100,6 +101,7 @@ pub async fn update_mine(
     caller: Caller,
     Json(request): Json<UpdateProfile>,
 ) -> Result<Tagged<ProfileView>, ApiError> {
+    caller.at_home()?;
     changed(&state, &caller, caller.user.id.as_str(), request).await
 }
 
