@@ -178,6 +178,11 @@ impl Caller {
         if self.tenant.info.is_visit { Err(ApiError::not_found()) } else { Ok(()) }
     }
 
+    /// Whether the caller is the system administrator, in their own tenant or as a visitor in another.
+    pub fn is_platform(&self) -> bool {
+        self.tenant.info.is_visit || self.is_system()
+    }
+
     /// Whether the caller is the system administrator: of the default tenant, with the system scope.
     pub fn is_system(&self) -> bool {
         let superadmin = Permission::new("superadmin", Resource::Tenants);

@@ -185,6 +185,7 @@ fn good(operation: &str) -> Value {
         "create_user" | "add_user_identifier" | "add_identifier" => {
             json!({"identifier": "1", "type": "telegram_id"})
         }
+        "move_user" => json!({"tenant_id": "org_nobody"}),
         "update_user" => json!({"name": "Target"}),
         "update_user_identifier" => json!({"is_primary": true}),
         "set_user_credential" | "set_credential" => json!({"method": "totp", "secret": "x"}),

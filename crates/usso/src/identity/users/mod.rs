@@ -16,3 +16,4 @@ pub mod removal;
 pub mod routes;
 pub mod schema;
 pub mod service;
+pub mod transfer;

@@ -2,7 +2,7 @@
 
 use crate::access_control::roles::effective::Assigned;
 use crate::identity::identifiers::{Identifier, IdentifierKind};
-use kernel::{Key, Record, Timestamp, UserId};
+use kernel::{Key, Record, TenantId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -126,6 +126,9 @@ pub struct User {
     /// When it was deleted; it can be restored until it is erased.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<Timestamp>,
+    /// The tenant it is being moved to; closed meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moving_to: Option<TenantId>,
 }
 
 /// What a user says of themself.
@@ -276,6 +279,9 @@ impl User {
 
     /// Whether the account may sign in and use what it holds.
     pub fn may_sign_in(&self) -> bool {
-        self.is_active && self.activation_status == ActivationStatus::Active && self.deleted_at.is_none()
+        self.is_active
+            && self.activation_status == ActivationStatus::Active
+            && self.deleted_at.is_none()
+            && self.moving_to.is_none()
     }
 }

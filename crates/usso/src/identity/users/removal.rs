@@ -163,7 +163,7 @@ fn of_user<R: Record>(id: &UserId) -> Query {
     Query { limit: PAGE, ..Query::all(R::KIND) }.with_all(vec![TagMatch::Is(format!("user:{id}"))])
 }
 
-async fn end_keys(
+pub(super) async fn end_keys(
     identity: &Identity,
     tenant: &TenantScope,
     id: &UserId,
@@ -184,7 +184,11 @@ async fn end_keys(
     }
 }
 
-async fn drop_sessions(identity: &Identity, tenant: &TenantScope, id: &UserId) -> Result<(), StorageError> {
+pub(super) async fn drop_sessions(
+    identity: &Identity,
+    tenant: &TenantScope,
+    id: &UserId,
+) -> Result<(), StorageError> {
     loop {
         let sessions = tenant.records::<Session>().page(of_user::<Session>(id)).await?.items;
         if sessions.is_empty() {

@@ -4,22 +4,23 @@ use super::access::{Asker, READ, allowed, found, may};
 use super::admin::{self, Edit};
 use super::error::UserError;
 use super::model::{DELETED, PRESENT, User, identifier_key};
-use super::schema::{CreateUser, UpdateUser, UserView};
+use super::schema::{CreateUser, MoveUser, UpdateUser, UserView};
 use super::{impersonation, removal};
 use crate::access_control::permission::{Permission, PermissionDenied, Resource};
 use crate::access_control::roles::service::Granter;
 use crate::access_control::visible::visible;
 use crate::http::error::{ErrorView, storage};
-use crate::http::list::{ListParams, ListView, Params, answer, flag, parse};
+use crate::http::list::{ListParams, ListView, Params, answer, answer_as, flag, parse};
 use crate::http::revision::{IfMatch, Tagged};
 use crate::http::{ApiError, AppState, Caller, Json, creating};
 use crate::identity::identifiers::{Identifier, IdentifierKind, NormaliseOptions};
 use crate::identity::sign_in::schema::LoginView;
+use crate::tenant::SelectionError;
 use crate::tenant::{Actor, ClientInfo, TenantScope};
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use http::StatusCode;
-use kernel::{Page, Query, Record, Stored, TagMatch};
+use kernel::{Page, Query, Record, Stored, TagMatch, TenantId};
 use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -27,6 +28,7 @@ use utoipa_axum::routes;
 const CREATE: Permission = Permission::new("create", Resource::Users);
 const UPDATE: Permission = Permission::new("update", Resource::Users);
 const DELETE: Permission = Permission::new("delete", Resource::Users);
+const SUPERADMIN: Permission = Permission::new("superadmin", Resource::Users);
 const ADMIN: Permission = Permission::new("admin", Resource::Users);
 
 /// The routes.
@@ -37,6 +39,7 @@ pub fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(restore))
         .routes(routes!(erase))
         .routes(routes!(impersonate))
+        .routes(routes!(transfer))
 }
 
 /// Which users to list.
@@ -187,7 +190,13 @@ pub async fn list(
         Some(text) => by_identifier(&caller, (text, &filter), &tags, &query).await?,
         None => scope.records::<User>().page(query.clone()).await.map_err(|e| storage(&e))?,
     };
-    answer(&query, &page, |user| UserView::of(scope.id().as_str(), user))
+    let view = |user: &Stored<User>| UserView::of(scope.id().as_str(), user);
+    // The seeds' name of the list for the system administrator in another tenant.
+    if caller.tenant.info.is_visit {
+        answer_as("users", &query, &page, view)
+    } else {
+        answer(&query, &page, view)
+    }
 }
 
 fn tags(filter: &UserFilter, is_deleted: bool) -> Result<Vec<TagMatch>, ApiError> {
@@ -376,4 +385,30 @@ pub async fn impersonate(
     let administrator = (&caller.user.id, caller.scopes(), issuer.as_str());
     let opened = impersonation::open(&state.identity, scope, user, administrator, &client).await??;
     Ok(Json(LoginView::of(scope.id().as_str(), opened)))
+}
+
+/// Move a user to another tenant; for the system administrator
+///
+/// Identifiers, credentials and profile go along; roles, scopes, workspaces and custom claims don't; sessions and API keys
+/// end.
+#[utoipa::path(post, path = "/users/{user_id}/move", tag = "Users", operation_id = "move_user",
+    params(("user_id" = String, Path)), request_body = MoveUser, security(("bearer" = [])),
+    responses((status = 200, body = UserView), (status = 400, body = ErrorView), (status = 401, body = ErrorView),
+        (status = 403, body = ErrorView), (status = 404, body = ErrorView), (status = 409, body = ErrorView)))]
+pub async fn transfer(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Json(request): Json<MoveUser>,
+) -> Result<Tagged<UserView>, ApiError> {
+    if !caller.is_platform() {
+        return Err(PermissionDenied(SUPERADMIN).into());
+    }
+    let scope = &caller.tenant.scope;
+    let (user, _) = allowed(scope, &id, SUPERADMIN, changer(&caller, true)).await?;
+    let target = TenantId::parse(&request.tenant_id).map_err(|_| SelectionError::NotFound)?;
+    let target = state.registry.open(&target).await?.ok_or(SelectionError::NotFound)?;
+    let author = (&caller.actor(), &caller.tenant.client());
+    let moved = super::transfer::transfer(&state.identity, (scope, &target), &user.id, author).await?;
+    Ok(Tagged(moved.revision, UserView::of(target.id().as_str(), &moved)))
 }

@@ -392,3 +392,10 @@ pub struct UpdateProfile {
     #[schema(ignore)]
     pub others: Map<String, Value>,
 }
+
+/// Where to move a user.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct MoveUser {
+    /// The tenant.
+    pub tenant_id: String,
+}

@@ -198,6 +198,7 @@ pub(super) fn draft(tenant: &TenantScope, new: NewUser) -> User {
         profile: None,
         history: Vec::new(),
         deleted_at: None,
+        moving_to: None,
     }
 }
 

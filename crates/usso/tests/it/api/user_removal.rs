@@ -118,3 +118,78 @@ async fn users_may_leave_where_the_tenant_lets_them() {
     alice.delete(&path(&alice)).await.expect(200);
     alice.get("/me").await.problem(401, "TOKEN_REVOKED");
 }
+
+#[tokio::test]
+async fn a_user_moves_with_their_password_and_leaves_their_rights_behind() {
+    let app = TestApp::new().await;
+    let (a, b) =
+        (app.tenant("Company A", &["company-a.com"]).await, app.tenant("Company B", &["b.com"]).await);
+    let alice = a.user("alice").await;
+    app.change_user(&alice, |u| {
+        u.roles = vec!["admin".to_owned()];
+        u.scopes = vec!["read:x".to_owned()];
+        u.workspace_ids = vec!["ws_a".to_owned()];
+    })
+    .await;
+    let alice = alice.again().await;
+    let key = alice.post("/apikeys", json!({})).await.expect(201);
+    alice.patch("/profiles/mine", json!({"locale": "fa"})).await.expect(200);
+    let there = format!("/admin/tenants/{}{}/move", a.id, path(&alice));
+    let to_b = json!({"tenant_id": b.id});
+    a.admin().post(&format!("{}/move", path(&alice)), to_b.clone()).await.problem(403, "PERMISSION_DENIED");
+    let system = app.system_admin().await;
+    let moved = system.post(&there, to_b.clone()).await.expect(200);
+    assert_eq!((moved.str("id"), moved.str("tenant_id")), (alice.id(), b.id.as_str()));
+    assert_eq!(
+        (&moved["roles"], &moved["scopes"], &moved["workspace_ids"]),
+        (&json!([]), &json!([]), &json!([]))
+    );
+
+    alice.get("/me").await.problem(401, "TOKEN_REVOKED");
+    a.anonymous()
+        .with_header("x-api-key", key.str("api_key"))
+        .get("/me")
+        .await
+        .problem(401, "API_KEY_INVALID");
+    let login = json!({"identifier": alice.identifier, "secret": PASSWORD});
+    a.anonymous().post("/auth/login", login.clone()).await.problem(401, "INVALID_CREDENTIALS");
+    b.anonymous().post("/auth/login", login).await.expect(200);
+    b.admin().get(&format!("/profiles/{}", alice.id())).await.expect(200);
+    a.admin().get(&path(&alice)).await.problem(404, "NOT_FOUND");
+    // Asked again it is gone from there.
+    system.post(&there, to_b).await.problem(404, "NOT_FOUND");
+    for (tenant, event) in [(&a.id, "user.moved_out"), (&b.id, "user.moved_in")] {
+        assert!(
+            app.audit(tenant).await.iter().any(|e| e.event == event && e.target == alice.id()),
+            "{event}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_user_stays_when_the_other_tenant_has_their_identifier() {
+    let app = TestApp::new().await;
+    let (a, b) =
+        (app.tenant("Company A", &["company-a.com"]).await, app.tenant("Company B", &["b.com"]).await);
+    let alice = a.user("alice").await;
+    b.admin().post("/users", json!({"identifier": alice.identifier})).await.expect(201);
+    let system = app.system_admin().await;
+    let there = format!("/admin/tenants/{}{}/move", a.id, path(&alice));
+    system.post(&there, json!({"tenant_id": b.id})).await.problem(409, "IDENTIFIER_EXISTS");
+    let login = json!({"identifier": alice.identifier, "secret": PASSWORD});
+    a.anonymous().post("/auth/login", login).await.expect(200);
+    system.post(&there, json!({"tenant_id": a.id})).await.problem(400, "VALIDATION_ERROR");
+    system.post(&there, json!({"tenant_id": "org_nobody"})).await.problem(400, "TENANT_NOT_FOUND");
+    let own = format!("/users/{}/move", system.id());
+    system.post(&own, json!({"tenant_id": b.id})).await.problem(409, "CONFLICT");
+}
+
+#[tokio::test]
+async fn the_system_administrator_lists_another_tenants_users() {
+    let app = TestApp::new().await;
+    let a = app.tenant("Company A", &["company-a.com"]).await;
+    let alice = a.user("alice").await;
+    let list = app.system_admin().await.get(&format!("/admin/tenants/{}/users", a.id)).await.expect(200);
+    assert_eq!(list["users"], list["items"]);
+    assert!(list.text().contains(alice.id()));
+}
