@@ -13,6 +13,8 @@ use crate::identity::api_keys::model::{ApiKey, ApiKeyUsage};
 use crate::identity::credentials::{Cost, Hasher, HasherConfig};
 use crate::identity::sessions::model::Session;
 use crate::identity::users::model::User;
+use crate::identity::workspaces::invitations::model::Invitation;
+use crate::identity::workspaces::model::Workspace;
 use crate::tenant::Registry;
 use crate::tenant::audit::AuditEvent;
 use crate::tenant::issuer::BaseUrl;
@@ -37,7 +39,7 @@ use tokio::sync::watch;
 pub type StartError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Every kind of record.
-pub fn kinds() -> [KindSpec; 11] {
+pub fn kinds() -> [KindSpec; 13] {
     [
         lease::Instance::spec(),
         lease::Turn::spec(),
@@ -45,6 +47,8 @@ pub fn kinds() -> [KindSpec; 11] {
         Tenant::spec(),
         Role::spec(),
         User::spec(),
+        Workspace::spec(),
+        Invitation::spec(),
         Session::spec(),
         ApiKey::spec(),
         ApiKeyUsage::spec(),

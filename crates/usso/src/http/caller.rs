@@ -12,6 +12,7 @@ use crate::identity::api_keys::service as api_keys;
 use crate::identity::sessions::model::Session;
 use crate::identity::sessions::service;
 use crate::identity::users::model::User;
+use crate::identity::workspaces::access::Asker;
 use crate::tenant::Actor;
 use crate::tenant::verify::{Claims, TokenError, TokenType, verify};
 use axum::extract::FromRequestParts;
@@ -125,6 +126,15 @@ impl Caller {
         }
     }
 
+    /// The workspace the scopes count in.
+    pub fn workspace(&self) -> Option<&str> {
+        let id = match &self.principal {
+            Principal::Session { claims, .. } => claims.workspace_id.as_deref(),
+            Principal::ApiKey { key, .. } => key.workspace_id.as_deref(),
+        };
+        self.user.workspace(id)
+    }
+
     /// The session, when there is one.
     pub fn session_id(&self) -> Option<&SessionId> {
         match &self.principal {
@@ -167,6 +177,19 @@ impl Caller {
     }
 }
 
+impl<'a> From<&'a Caller> for Asker<'a> {
+    fn from(caller: &'a Caller) -> Self {
+        Self {
+            user: &caller.user,
+            scopes: caller.scopes(),
+            workspace: caller.workspace(),
+            is_signed_in: caller.is_signed_in(),
+            actor: caller.actor(),
+            client: caller.tenant.client(),
+        }
+    }
+}
+
 impl FromRequestParts<AppState> for Caller {
     type Rejection = ApiError;
 
@@ -188,7 +211,8 @@ impl FromRequestParts<AppState> for Caller {
             csrf::check(&tenant, &parts.headers)?;
         }
         let (session, user) = service::live(&state.identity, &tenant.scope, &claims).await?;
-        let held = state.identity.effective(&tenant.scope, &user, session.workspace_id.as_deref()).await;
+        // What the token's workspace gives: the session may have moved on to another one.
+        let held = state.identity.effective(&tenant.scope, &user, claims.workspace_id.as_deref()).await;
         let held = held.map_err(|e| storage(&e))?;
         let narrowed = narrowed(claims.scopes.as_deref().unwrap_or_default(), &held.scopes);
         let principal = Principal::Session { claims: Box::new(claims), session, narrowed };

@@ -14,6 +14,7 @@ pub mod sessions;
 pub mod sign_in;
 pub mod tokens;
 pub mod users;
+pub mod workspaces;
 
 use crate::access_control::roles::effective::{Effective, effective};
 use crate::access_control::roles::memory::Roles;
@@ -35,6 +36,7 @@ pub struct Identity {
     sessions: Cache<(TenantId, SessionId), Arc<Stored<Session>>>,
     api_keys: api_keys::memory::ApiKeys,
     roles: Roles,
+    workspaces: workspaces::memory::Workspaces,
     freshness: Freshness,
 }
 
@@ -47,6 +49,7 @@ impl Identity {
             sessions: Cache::new(CACHED),
             api_keys: api_keys::memory::ApiKeys::default(),
             roles: Roles::default(),
+            workspaces: workspaces::memory::Workspaces::default(),
             freshness: Freshness::default(),
         }
     }
@@ -66,7 +69,13 @@ impl Identity {
         &self.roles
     }
 
-    /// What a user holds in a workspace they belong to, or outside of any.
+    /// The workspaces in use.
+    pub fn workspaces(&self) -> &workspaces::memory::Workspaces {
+        &self.workspaces
+    }
+
+    /// What a user holds in a workspace, or outside of any. One they don't belong to, or that is gone or inactive, gives
+    /// nothing.
     ///
     /// # Errors
     /// When the database is away.
@@ -77,6 +86,12 @@ impl Identity {
         workspace: Option<&str>,
     ) -> Result<Effective, StorageError> {
         let memory_counts = self.freshness.holds(|| tenant.now());
+        let mut workspace = user.workspace(workspace);
+        if let Some(id) = workspace
+            && !self.workspaces.is_open(tenant, id, memory_counts).await?
+        {
+            workspace = None;
+        }
         effective(&self.roles, tenant, user.assigned(workspace), memory_counts).await
     }
 
@@ -211,6 +226,7 @@ impl Identity {
         self.users.clear();
         self.api_keys.clear();
         self.roles.clear();
+        self.workspaces.clear();
     }
 }
 

@@ -83,6 +83,9 @@ pub struct User {
     /// Roles per workspace.
     #[serde(default)]
     pub workspace_roles: BTreeMap<String, Vec<String>>,
+    /// Since when, per workspace.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub workspace_joined_at: BTreeMap<String, Timestamp>,
     /// Whether the account may be used.
     pub is_active: bool,
     /// Where it stands.
@@ -110,12 +113,18 @@ impl Record for User {
 
     fn tags(&self) -> Vec<String> {
         let roles = self.roles.iter().map(|r| format!("role:{r}"));
-        roles.chain([format!("active:{}", self.is_active)]).collect()
+        let workspaces = self.workspace_ids.iter().map(|id| workspace_tag(id));
+        roles.chain(workspaces).chain([format!("active:{}", self.is_active)]).collect()
     }
 
     fn sorts(&self) -> Vec<(&'static str, String)> {
         vec![("name", self.name.clone().unwrap_or_default())]
     }
+}
+
+/// The tag a workspace's members are found by.
+pub fn workspace_tag(id: &str) -> String {
+    format!("workspace:{id}")
 }
 
 /// The key a user is found by.
