@@ -77,9 +77,9 @@ impl Permission {
     /// Whether one of the held scopes grants this on an object with these attributes.
     pub fn is_granted(&self, held: &[String], attributes: &[(&str, &str)]) -> bool {
         let paths = self.paths();
-        held.iter().map(|text| Scope::parse(text)).any(|scope| {
-            paths.iter().any(|path| scope.covers(self.verb, path)) && scope.admits(attributes)
-        })
+        held.iter()
+            .map(|text| Scope::parse(text))
+            .any(|scope| paths.iter().any(|path| scope.covers(self.verb, path)) && scope.admits(attributes))
     }
 
     /// The paths scopes may name the resource by.
@@ -162,7 +162,10 @@ mod tests {
         let own = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
         assert_eq!(narrowed(&own(&["read:users"]), &own(&["read:users"])), None);
         assert_eq!(narrowed(&own(&["read:users"]), &own(&["*:*", "read:posts"])), None);
-        assert_eq!(narrowed(&own(&["read:users", "read:posts"]), &own(&["read:posts"])), Some(own(&["read:posts"])));
+        assert_eq!(
+            narrowed(&own(&["read:users", "read:posts"]), &own(&["read:posts"])),
+            Some(own(&["read:posts"]))
+        );
         // What is left of a wider scope is not lost with it.
         assert_eq!(narrowed(&own(&["update:users"]), &own(&["read:users"])), Some(own(&["read:users"])));
         assert_eq!(narrowed(&own(&["read:users"]), &[]), Some(Vec::new()));

@@ -30,6 +30,8 @@ pub struct Caller {
     pub principal: Principal,
     /// The user.
     pub user: Arc<Stored<User>>,
+    /// The workspace that what they hold counts in: the token's or key's, while they belong to it.
+    pub workspace: Option<String>,
 }
 
 /// By what a user acts.
@@ -126,15 +128,6 @@ impl Caller {
         }
     }
 
-    /// The workspace the scopes count in.
-    pub fn workspace(&self) -> Option<&str> {
-        let id = match &self.principal {
-            Principal::Session { claims, .. } => claims.workspace_id.as_deref(),
-            Principal::ApiKey { key, .. } => key.workspace_id.as_deref(),
-        };
-        self.user.workspace(id)
-    }
-
     /// The session, when there is one.
     pub fn session_id(&self) -> Option<&SessionId> {
         match &self.principal {
@@ -182,7 +175,7 @@ impl<'a> From<&'a Caller> for Asker<'a> {
         Self {
             user: &caller.user,
             scopes: caller.scopes(),
-            workspace: caller.workspace(),
+            workspace: caller.workspace.as_deref(),
             is_signed_in: caller.is_signed_in(),
             actor: caller.actor(),
             client: caller.tenant.client(),
@@ -200,7 +193,7 @@ impl FromRequestParts<AppState> for Caller {
             Presented::ApiKey(secret) => {
                 let found = api_keys::authenticate(&state.identity, &tenant.scope, secret).await?;
                 let principal = Principal::ApiKey { key: found.key, scopes: found.scopes };
-                return Ok(Self { tenant, principal, user: found.user });
+                return Ok(Self { tenant, principal, user: found.user, workspace: found.workspace });
             }
         };
         let claims = verify(&tenant.scope, token)?;
@@ -216,7 +209,7 @@ impl FromRequestParts<AppState> for Caller {
         let held = held.map_err(|e| storage(&e))?;
         let narrowed = narrowed(claims.scopes.as_deref().unwrap_or_default(), &held.scopes);
         let principal = Principal::Session { claims: Box::new(claims), session, narrowed };
-        Ok(Self { tenant, principal, user })
+        Ok(Self { tenant, principal, user, workspace: held.workspace })
     }
 }
 

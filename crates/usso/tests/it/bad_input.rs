@@ -51,7 +51,8 @@ fn operations() -> Vec<Operation> {
     for (path, methods) in document["paths"].as_object().expect("paths") {
         for (method, operation) in methods.as_object().expect("methods") {
             let content = operation["requestBody"]["content"].as_object();
-            let has_none = operation["operationId"] == "restore_tenant";
+            let none = ["restore_tenant", "accept_workspace_invitation", "decline_workspace_invitation"];
+            let has_none = operation["operationId"].as_str().is_some_and(|id| none.contains(&id));
             assert!(
                 content.is_some() || has_none || !matches!(method.as_str(), "post" | "patch" | "put"),
                 "{method} {path} has no body"
@@ -78,6 +79,8 @@ fn operations() -> Vec<Operation> {
 struct Walk {
     app: TestApp,
     token: String,
+    user: String,
+    invitation: String,
     session: String,
     key: String,
     count: usize,
@@ -93,7 +96,12 @@ impl Walk {
         let _ = admin.post("/tenants", json!({"name": "Target"})).await.expect(201);
         let key = admin.post("/apikeys", json!({})).await.expect(201).str("id").to_owned();
         let _ = admin.post("/roles", json!({"name": "Target", "slug": "target_role"})).await.expect(201);
+        let _ = admin.post("/workspaces", json!({"name": "Target"})).await.expect(201);
+        let invite = json!({"email": "target@example.com"});
+        let invited = admin.post("/workspaces/ws_target/invitations", invite).await.expect(201);
         Self {
+            user: admin.id().to_owned(),
+            invitation: invited.str("id").to_owned(),
             token: admin.access().to_owned(),
             session: spare.session_id().to_owned(),
             key,
@@ -115,11 +123,16 @@ impl Walk {
             .replace("{key_id}", &self.key)
             .replace("{tenant_id}", "org_target")
             .replace("{role_id}", "target_role")
+            .replace("{workspace_id}", "ws_target")
+            .replace("{user_id}", &self.user)
+            .replace("{invitation_id}", &self.invitation)
             .replace("{kid}", "key_nobody");
         let body = body.into();
         let outside = self.app.anonymous().send(&operation.method, &path, body.clone()).await;
         self.count += 2;
-        let asks_who = ["/sessions", "/tenants", "/apikeys", "/roles"].iter().any(|p| operation.path.contains(p));
+        let asks_who = ["/sessions", "/tenants", "/apikeys", "/roles", "/workspaces"]
+            .iter()
+            .any(|p| operation.path.contains(p));
         if asks_who && operation.id != "verify_api_key" {
             assert_eq!(
                 outside.status,
@@ -160,6 +173,13 @@ fn good(operation: &str) -> Value {
         // Refused for what it says: with a right one every request would make a role.
         "create_role" => json!({"name": "Target", "slug": "No Slug"}),
         "update_role" => json!({"name": "Target"}),
+        // Refused for what it says: with a right one every request would make a workspace.
+        "create_workspace" => json!({"name": "Target", "slug": "--"}),
+        "update_workspace" => json!({"name": "Target"}),
+        "update_member" => json!({"is_owner": true}),
+        // Refused for what it says: with a right one every request would invite.
+        "create_workspace_invitation" => json!({"email": "invited@example.com", "expires_in_days": 0}),
+        "resend_workspace_invitation" => json!({"expires_in_days": 1}),
         "verify_api_key" => json!({"api_key": "usso_sk_nobodys"}),
         "create_tenant" => json!({"name": "Target"}),
         // Refused for what they say: with a right one every request would publish a key.

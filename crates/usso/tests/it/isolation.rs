@@ -18,6 +18,8 @@ enum Needs {
     Nothing,
     /// A live session of the addressed tenant.
     Session,
+    /// An administrator of the addressed tenant; to others, who could be members, it is not there.
+    Member,
     /// An administrator of the addressed tenant.
     Admin,
     /// The system administrator.
@@ -33,18 +35,21 @@ enum Id {
     Tenant,
     /// Something an administrator makes by posting to this path, see [`making`].
     Made(&'static str),
+    /// The token of an invitation to a workspace.
+    Invitation,
 }
 
 /// What an administrator posts to make something with an id.
 fn making(path: &str) -> Value {
     match path {
         "/roles" => json!({"name": "Role {n}", "description": CANARY}),
+        "/workspaces" => json!({"name": "Workspace {n}", "description": CANARY}),
         other => panic!("{other} has no body here"),
     }
 }
 
 /// The paths things with ids are made by.
-const MADE: [&str; 1] = ["/roles"];
+const MADE: [&str; 2] = ["/roles", "/workspaces"];
 
 /// What must hold for one operation.
 struct Row {
@@ -155,6 +160,40 @@ fn rows(world: &World) -> BTreeMap<&'static str, Row> {
             Row { body: Some(json!({"description": "{n}"})), ..row(Needs::Admin, Id::Made("/roles")) },
         ),
         ("delete_role", row(Needs::Admin, Id::Made("/roles"))),
+        ("list_workspaces", row(Needs::Session, Id::None)),
+        (
+            "create_workspace",
+            Row { body: Some(json!({"name": "Made {n}"})), own: 201, ..row(Needs::Admin, Id::None) },
+        ),
+        ("get_workspace", row(Needs::Member, Id::Made("/workspaces"))),
+        (
+            "update_workspace",
+            Row { body: Some(json!({"description": "{n}"})), ..row(Needs::Member, Id::Made("/workspaces")) },
+        ),
+        ("delete_workspace", row(Needs::Member, Id::Made("/workspaces"))),
+        ("list_members", row(Needs::Member, Id::Made("/workspaces"))),
+        (
+            "update_member",
+            Row { body: Some(json!({"roles": []})), own: 404, ..row(Needs::Member, Id::Made("/workspaces")) },
+        ),
+        ("delete_member", Row { own: 404, ..row(Needs::Member, Id::Made("/workspaces")) }),
+        (
+            "create_workspace_invitation",
+            Row {
+                body: Some(json!({"email": "invited{n}@example.com"})),
+                own: 201,
+                ..row(Needs::Member, Id::Made("/workspaces"))
+            },
+        ),
+        ("list_workspace_invitations", row(Needs::Member, Id::Made("/workspaces"))),
+        ("delete_workspace_invitation", Row { own: 404, ..row(Needs::Member, Id::Made("/workspaces")) }),
+        (
+            "resend_workspace_invitation",
+            Row { body: Some(json!({})), own: 404, ..row(Needs::Member, Id::Made("/workspaces")) },
+        ),
+        ("show_workspace_invitation", row(Needs::Nothing, Id::Invitation)),
+        ("accept_workspace_invitation", row(Needs::Session, Id::Invitation)),
+        ("decline_workspace_invitation", row(Needs::Session, Id::Invitation)),
         ("list_tenants", row(Needs::Admin, Id::None)),
         ("create_tenant", Row { body: Some(json!({"name": "Made {n}"})), ..row(Needs::System, Id::None) }),
         ("get_tenant", row(Needs::Admin, Id::Tenant)),
@@ -194,6 +233,8 @@ struct World {
     key_a: (String, String),
     /// What A's administrator made, by path.
     made_a: BTreeMap<&'static str, String>,
+    /// The token of an invitation to a workspace of A.
+    token_a: String,
     /// A's own key, put to work against B.
     forged: String,
 }
@@ -214,7 +255,8 @@ impl World {
         for path in MADE {
             made_a.insert(path, make(&a.admin(), path, 0).await);
         }
-        Self { app, a, b, user_a, user_b, system, invitation_a, key_a, made_a, forged }
+        let token_a = make_invitation(&a.admin(), &made_a["/workspaces"], 0).await;
+        Self { app, a, b, user_a, user_b, system, invitation_a, key_a, made_a, token_a, forged }
     }
 
     /// Everybody.
@@ -256,6 +298,13 @@ async fn make(admin: &User, path: &str, serial: usize) -> String {
         body
     };
     admin.post(path, body).await.expect(201).str("id").to_owned()
+}
+
+/// Invites somebody to a workspace and gives the token.
+async fn make_invitation(admin: &User, workspace: &str, serial: usize) -> String {
+    let body = json!({"email": format!("guest{serial}@example.com")});
+    let path = format!("/workspaces/{workspace}/invitations");
+    admin.post(&path, body).await.expect(201).str("token").to_owned()
 }
 
 /// An operation of the document.
@@ -420,7 +469,8 @@ async fn public(
     }
     // A refresh cookie of B's own works, and rotates as it should.
     let cell = |what: &str| format!("{} by {who} (cookie {in_cookie}) via {way:?}, {what}", operation.id);
-    let base = Cell { way, credential: credential.as_ref(), in_cookie, id: "", body: None, query: None };
+    let id = if row.id == Id::Invitation { walk.world.token_a.as_str() } else { "" };
+    let base = Cell { way, credential: credential.as_ref(), in_cookie, id, body: None, query: None };
     for (body, status) in &row.foreign {
         let has_own_cookie = in_cookie && *is_own && *body == json!({});
         let answer = walk.send(operation, &Cell { body: Some(body), ..base }).await;
@@ -438,6 +488,7 @@ async fn public(
         let answer = walk.send(operation, &base).await;
         let wanted = match operation.id.as_str() {
             "refresh_by_cookie" if !(in_cookie && *is_own) => 401,
+            _ if row.id == Id::Invitation => 404,
             _ => 200,
         };
         walk.check(answer.status == wanted, &cell("nothing"), &answer);
@@ -462,6 +513,11 @@ async fn guarded(
             walk.serial += 1;
             make(&own, path, walk.serial).await
         }
+        (true, Id::Invitation) => {
+            walk.serial += 1;
+            let workspace = make(&world.b.admin(), "/workspaces", walk.serial).await;
+            make_invitation(&world.b.admin(), &workspace, walk.serial).await
+        }
         _ => world.user_b.session_id().to_owned(),
     };
     let ids: Vec<(&str, String)> = match row.id {
@@ -476,9 +532,12 @@ async fn guarded(
             ("foreign", world.key_a.0.clone()),
             ("random", "key_dd4t400aaaaaaaaaaaaaaaaaaaaaaaaa".to_owned()),
         ],
+        Id::Invitation => {
+            vec![("own", own), ("foreign", world.token_a.clone()), ("random", "a".repeat(43))]
+        }
         Id::Made(path) => {
             let foreign = world.made_a[path].clone();
-            let random = foreign[..foreign.len() - 24].to_owned() + &"a".repeat(24);
+            let random = foreign[..foreign.len().saturating_sub(24).max(3)].to_owned() + &"a".repeat(24);
             vec![("own", own), ("foreign", foreign), ("random", random)]
         }
         Id::Tenant => vec![
@@ -504,6 +563,7 @@ async fn guarded(
             (false, _) => 401,
             (true, Needs::System) => 403,
             (true, Needs::Admin) if !is_admin => 403,
+            (true, Needs::Member) if !is_admin => 404,
             (true, _) if is_missing => 404,
             (true, _) => row.own,
         };

@@ -13,6 +13,8 @@ use usso::app::startup;
 use usso::identity::api_keys::model::{ApiKey, ApiKeyUsage};
 use usso::identity::sessions::model::Session;
 use usso::identity::users::model::User;
+use usso::identity::workspaces::invitations::model::Invitation;
+use usso::identity::workspaces::model::Workspace;
 use usso::tenant::audit::AuditEvent;
 use usso::tenant::one_time::OneTime;
 use usso::tenant::tenants::model::Tenant;
@@ -60,6 +62,8 @@ fn every_record_once_written_is_readable() {
         check::<Tenant>(),
         check::<Role>(),
         check::<User>(),
+        check::<Workspace>(),
+        check::<Invitation>(),
         check::<Session>(),
         check::<ApiKey>(),
         check::<ApiKeyUsage>(),

@@ -277,6 +277,8 @@ async fn slug_by_name(tenant: &TenantScope, name: &str) -> Result<String, RoleEr
     let mut named = tenant.records::<Role>().page(query).await?.items.into_iter();
     match (named.next(), named.next()) {
         (Some(role), None) => Ok(role.record.slug),
-        _ => Err(RoleError::Invalid(format!("roles: `{name}` is neither a slug nor the name of one role").into())),
+        _ => Err(RoleError::Invalid(
+            format!("roles: `{name}` is neither a slug nor the name of one role").into(),
+        )),
     }
 }

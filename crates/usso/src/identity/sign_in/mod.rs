@@ -128,7 +128,8 @@ async fn complete(context: Context<'_>, user: Stored<User>, input: &Input) -> Re
         workspace_id: input.workspace_id.clone(),
     };
     let signed_in =
-        sessions::service::open(context.identity, context.tenant, context.issuer, user, new, context.client).await?;
+        sessions::service::open(context.identity, context.tenant, context.issuer, user, new, context.client)
+            .await?;
     Ok(Step::Completed(Box::new(signed_in)))
 }
 

@@ -316,15 +316,17 @@ pub async fn verify_token(
 #[utoipa::path(get, path = "/me", tag = "Authentication", operation_id = "me", security(("bearer" = [])),
     responses((status = 200, body = MeView), (status = 401, body = ErrorView)))]
 pub async fn me(caller: Caller) -> Response {
-    let Caller { tenant, principal, user } = caller;
+    let Caller { tenant, principal, user, workspace } = caller;
     let tenant_id = tenant.scope.id().as_str();
     match principal {
         Principal::Session { claims, .. } => {
-            let view = MeView::of(UserView::of(tenant_id, &user), *claims);
+            let view =
+                MeView::of(UserView::of(tenant_id, &user), Claims { workspace_id: workspace, ..*claims });
             ([(header::ETAG, user.revision.etag())], Json(view)).into_response()
         }
         Principal::ApiKey { key, scopes } => {
-            let holder = KeyHolderView::of(tenant_id, tenant.issuer(), Holder { key, user, scopes });
+            let holder =
+                KeyHolderView::of(tenant_id, tenant.issuer(), Holder { key, user, scopes, workspace });
             Json(holder).into_response()
         }
     }

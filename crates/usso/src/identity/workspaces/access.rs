@@ -83,7 +83,8 @@ impl Asker<'_> {
             ("slug", workspace.slug.as_str()),
         ];
         let (asked, other) = act.permissions();
-        let is_granted = [Some(asked), other].iter().flatten().any(|p| p.is_granted(self.scopes, &attributes));
+        let is_granted =
+            [Some(asked), other].iter().flatten().any(|p| p.is_granted(self.scopes, &attributes));
         is_granted
             || match act {
                 Act::Read => self.belongs_to(workspace),
@@ -101,7 +102,12 @@ impl Asker<'_> {
     ///
     /// # Errors
     /// [`WorkspaceError::NotFound`], [`WorkspaceError::Denied`], [`WorkspaceError::Disabled`].
-    pub async fn open(&self, tenant: &TenantScope, id: &str, act: Act) -> Result<Stored<Workspace>, WorkspaceError> {
+    pub async fn open(
+        &self,
+        tenant: &TenantScope,
+        id: &str,
+        act: Act,
+    ) -> Result<Stored<Workspace>, WorkspaceError> {
         service::check_enabled(tenant)?;
         let found = service::get(tenant, id).await?;
         if self.may(tenant, act, &found) {
@@ -116,7 +122,8 @@ impl Asker<'_> {
     /// What they see of all workspaces: any of these, each all of its tags.
     pub fn visible(&self, tenant: &TenantScope) -> Vec<Vec<TagMatch>> {
         let tagged = [("workspace_id", "id:"), ("id", "id:"), ("uid", "id:"), ("slug", "slug:")];
-        let mut seen = visible(READ, self.scopes, &[("tenant_id", tenant.id().as_str())], &tagged).unwrap_or_default();
+        let mut seen =
+            visible(READ, self.scopes, &[("tenant_id", tenant.id().as_str())], &tagged).unwrap_or_default();
         seen.extend(self.user.workspace_ids.iter().map(|id| vec![TagMatch::Is(id_tag(id))]));
         if let Some(everything) = seen.iter_mut().find(|tags| tags.is_empty()) {
             everything.push(TagMatch::Is(Workspace::THERE.to_owned()));

@@ -51,7 +51,8 @@ pub enum WorkspaceError {
 
 impl WorkspaceError {
     /// The last owner would go.
-    pub(super) const LAST_OWNER: Self = Self::Conflict(Cow::Borrowed("The last owner can't go: make another one first"));
+    pub(super) const LAST_OWNER: Self =
+        Self::Conflict(Cow::Borrowed("The last owner can't go: make another one first"));
 }
 
 impl From<AssignError> for WorkspaceError {

@@ -129,7 +129,8 @@ pub async fn create(
         id,
     };
     let id = workspace.id.clone();
-    let event = asker.event("workspace.created", id.as_str()).with("default_roles", workspace.default_roles.clone());
+    let event =
+        asker.event("workspace.created", id.as_str()).with("default_roles", workspace.default_roles.clone());
     let effects = vec![event.effect(tenant), stale_workspace(tenant, &id).effect(tenant)];
     let written = tenant.records::<Workspace>().insert(workspace, effects).await;
     identity.workspaces().forget(tenant, &id);

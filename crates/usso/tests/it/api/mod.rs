@@ -23,3 +23,7 @@ mod tenant_config;
 mod tenant_deletion;
 mod tenant_keys;
 mod verify_token;
+mod workspace_invitations;
+mod workspace_members;
+mod workspace_switching;
+mod workspaces;

@@ -184,10 +184,13 @@ async fn a_role_can_not_grant_what_its_maker_does_not_hold() {
     alice.patch(&path, json!({"scopes": []})).await.expect(200);
 
     // Nor bring to life, or to other workspaces, what a stronger one has put to sleep.
-    let strong = json!({"name": "Strong", "scopes": ["delete:posts"], "is_active": false, "workspace_id": "ws_x"});
+    let strong =
+        json!({"name": "Strong", "scopes": ["delete:posts"], "is_active": false, "workspace_id": "ws_x"});
     let strong = make(&admin, strong).await;
     let path = format!("/roles/{}", strong.str("id"));
-    for change in [json!({"is_active": true}), json!({"workspace_id": null}), json!({"scopes": ["read:posts"]})] {
+    for change in
+        [json!({"is_active": true}), json!({"workspace_id": null}), json!({"scopes": ["read:posts"]})]
+    {
         alice.patch(&path, change).await.problem(403, "SCOPE_NOT_DELEGABLE");
     }
     alice.patch(&path, json!({"description": "I may say what it is for"})).await.expect(200);

@@ -1,7 +1,9 @@
 //! `/workspaces/{id}/invitations`, and `/invitations/{token}` for those who are invited.
 
 use super::model::{Invitation, Invitee};
-use super::schema::{CreateInvitation, InvitedView, ResendInvitation, SentInvitationView, WorkspaceInvitationView};
+use super::schema::{
+    CreateInvitation, InvitedView, ResendInvitation, SentInvitationView, WorkspaceInvitationView,
+};
 use super::service::{self, Offer};
 use crate::http::error::{ErrorView, storage};
 use crate::http::list::{ListParams, ListView, Params, answer, flag};

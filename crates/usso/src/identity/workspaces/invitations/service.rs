@@ -288,7 +288,8 @@ pub async fn accept(
     let (found, workspace) = answerable(tenant, token, asker).await?;
     let roles = still_given(identity, tenant, &workspace, &found, asker).await?;
     let user = &asker.user.id;
-    let claimed = moved(tenant, &found, asker, (State::Claimed { by: user.clone() }, "invitation.claimed")).await?;
+    let claimed =
+        moved(tenant, &found, asker, (State::Claimed { by: user.clone() }, "invitation.claimed")).await?;
     members::join(identity, tenant, &workspace, (user, &roles), asker).await?;
     let accepted = Invitation { state: State::Accepted { by: user.clone() }, ..claimed.record.clone() };
     let event = event(asker, "invitation.accepted", &accepted).with("roles", roles);

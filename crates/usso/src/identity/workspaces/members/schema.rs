@@ -70,5 +70,9 @@ impl MemberView {
 }
 
 fn identifier_view(own: &UserIdentifier) -> MemberIdentifierView {
-    MemberIdentifierView { kind: own.kind, identifier: own.value.clone(), verified: own.verified_at.is_some() }
+    MemberIdentifierView {
+        kind: own.kind,
+        identifier: own.value.clone(),
+        verified: own.verified_at.is_some(),
+    }
 }

@@ -27,7 +27,11 @@ pub(in crate::identity::workspaces) fn too_many() -> WorkspaceError {
 ///
 /// # Errors
 /// [`WorkspaceError::NotFound`], also for somebody who is no member.
-pub async fn get(tenant: &TenantScope, workspace: &Workspace, user: &str) -> Result<Stored<User>, WorkspaceError> {
+pub async fn get(
+    tenant: &TenantScope,
+    workspace: &Workspace,
+    user: &str,
+) -> Result<Stored<User>, WorkspaceError> {
     let id = UserId::parse(user).map_err(|_| WorkspaceError::NotFound)?;
     let user = tenant.records::<User>().get(id.as_str()).await?;
     user.filter(|user| is_member(user, workspace)).ok_or(WorkspaceError::NotFound)
@@ -72,7 +76,9 @@ pub async fn check_membership(
     for id in next.workspace_ids.iter().filter(|id| !belonged(id)) {
         match workspaces::get(tenant, id).await {
             Ok(_) => {}
-            Err(WorkspaceError::NotFound) => return invalid(format!("workspace_ids: there is no workspace `{id}`")),
+            Err(WorkspaceError::NotFound) => {
+                return invalid(format!("workspace_ids: there is no workspace `{id}`"));
+            }
             Err(e) => return Err(e),
         }
     }
@@ -87,7 +93,8 @@ pub async fn check_membership(
         let given: Vec<&String> = roles.iter().filter(|role| !had.contains(role)).collect();
         may_assign(identity.roles(), tenant, held, given).await?;
     }
-    let left = old.into_iter().flat_map(|old| &old.workspace_ids).filter(|id| next.workspace(Some(id)).is_none());
+    let left =
+        old.into_iter().flat_map(|old| &old.workspace_ids).filter(|id| next.workspace(Some(id)).is_none());
     for id in left {
         match workspaces::get(tenant, id).await {
             Ok(workspace) if workspace.lists(&next.id) => {
