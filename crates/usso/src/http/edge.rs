@@ -147,10 +147,11 @@ impl Edge {
     }
 }
 
-/// Of a path that holds the token of an invitation only what comes before it.
+/// Of a path that may hold the token of an invitation only what comes before it.
 fn without_token(path: &str) -> &str {
-    const INVITATIONS: &str = "/api/sso/v1/invitations/";
-    if path.starts_with(INVITATIONS) { INVITATIONS } else { path }
+    const INVITATIONS: &str = "/invitations/";
+    path.split_once(INVITATIONS)
+        .map_or(path, |(before, _)| path.get(..before.len() + INVITATIONS.len()).unwrap_or(""))
 }
 
 /// Takes `/t/{tenant_id}` off the path (ruling D16) and a trailing slash, so that neither needs routes of its own; a

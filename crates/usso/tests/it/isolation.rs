@@ -488,7 +488,7 @@ async fn public(
         let answer = walk.send(operation, &base).await;
         let wanted = match operation.id.as_str() {
             "refresh_by_cookie" if !(in_cookie && *is_own) => 401,
-            _ if row.id == Id::Invitation => 404,
+            _ if row.id == Id::Invitation => 410,
             _ => 200,
         };
         walk.check(answer.status == wanted, &cell("nothing"), &answer);

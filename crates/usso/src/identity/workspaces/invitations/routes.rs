@@ -177,7 +177,7 @@ pub async fn resend(
 /// What a token invites to; looking doesn't use it up
 #[utoipa::path(get, path = "/invitations/{token}", tag = "Workspaces", operation_id = "show_workspace_invitation",
     params(("token" = String, Path)),
-    responses((status = 200, body = InvitedView), (status = 404, body = ErrorView), (status = 410, body = ErrorView)))]
+    responses((status = 200, body = InvitedView), (status = 403, body = ErrorView), (status = 410, body = ErrorView)))]
 pub async fn show(tenant: Tenant, Path(token): Path<String>) -> Result<Tagged<InvitedView>, ApiError> {
     let (invitation, workspace) = service::waiting(&tenant.scope, &token).await?;
     Ok(Tagged(invitation.revision, InvitedView::of(&workspace, &invitation)))

@@ -238,12 +238,15 @@ async fn find(
 /// The invitation of a token that still can be answered.
 ///
 /// # Errors
-/// Those of [`find`]; [`WorkspaceError::Gone`] for one that can't.
+/// [`WorkspaceError::Gone`] for every other token.
 pub async fn waiting(
     tenant: &TenantScope,
     token: &str,
 ) -> Result<(Stored<Invitation>, Stored<Workspace>), WorkspaceError> {
-    let (found, workspace) = find(tenant, token).await?;
+    let (found, workspace) = match find(tenant, token).await {
+        Err(WorkspaceError::NotFound) => return Err(WorkspaceError::Gone),
+        found => found?,
+    };
     if found.status(tenant.now()) == "pending" { Ok((found, workspace)) } else { Err(WorkspaceError::Gone) }
 }
 
