@@ -95,6 +95,7 @@ fn forget(state: &AppState, stale: &Stale) {
         Stale::User { tenant, id } => state.identity.drop_user(tenant, id),
         Stale::ApiKey { tenant, id } => state.identity.drop_api_key(tenant, id),
         Stale::Role { tenant, slug } => state.identity.roles().drop_role(tenant, slug),
+        Stale::Workspace { tenant, id } => state.identity.workspaces().drop_workspace(tenant, id),
         Stale::Tenant { id, hosts } => state.registry.drop_tenant(id, hosts.iter().map(String::as_str)),
     }
 }

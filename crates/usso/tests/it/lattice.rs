@@ -31,7 +31,8 @@ impl Dice {
 
     fn scope(&mut self) -> String {
         let verb = self.pick(&["read", "create", "update", "delete", "manage", "admin", "*", "publish"]);
-        let path = self.pick(&["posts", "blog/posts", "*", "*/posts", "users", "roles", "apikeys", "sso/users"]);
+        let path =
+            self.pick(&["posts", "blog/posts", "*", "*/posts", "users", "roles", "apikeys", "sso/users"]);
         let filter = self.pick(&["", "", "", "?user_id=1", "?tenant_id=org_*"]);
         format!("{verb}:{path}{filter}")
     }
@@ -62,6 +63,7 @@ impl World {
         let app = TestApp::new().await;
         let tenant = app.tenant("Company A", &["company-a.com"]).await;
         let mut people = vec![tenant.admin()];
+        people[0].post("/workspaces", json!({"name": "A"})).await.is(201);
         for n in 1..PEOPLE {
             let user = tenant.user(&format!("person-{n}")).await;
             // Enough to try things, and some to hand on.
@@ -131,7 +133,8 @@ impl World {
                 actor.patch(&whom, json!({"scopes": scopes})).await.status == 200
             }
             5 => {
-                let change = json!({"workspace_ids": [WORKSPACE], "workspace_roles": {WORKSPACE: dice.slugs()}});
+                let change =
+                    json!({"workspace_ids": [WORKSPACE], "workspace_roles": {WORKSPACE: dice.slugs()}});
                 actor.patch(&whom, change).await.status == 200
             }
             6 => {
@@ -188,11 +191,18 @@ async fn play(seed: u64) -> (usize, usize) {
         let actor = world.held(by, None).await;
         done += usize::from(world.act(&mut dice, by).await);
         let after = world.holdings().await;
-        assert_eq!(gains(&before, &after, &actor), Vec::<String>::new(), "seed {seed}, round {round}, by {by}");
+        assert_eq!(
+            gains(&before, &after, &actor),
+            Vec::<String>::new(),
+            "seed {seed}, round {round}, by {by}"
+        );
         for (n, (_, _, maker)) in world.acting.iter().enumerate() {
             let maker = world.held(*maker, None).await;
             for scope in &after[&format!("acting {n}")] {
-                assert!(covered(scope, &maker), "seed {seed}, round {round}: acting {n} exceeds its maker: {scope}");
+                assert!(
+                    covered(scope, &maker),
+                    "seed {seed}, round {round}: acting {n} exceeds its maker: {scope}"
+                );
             }
         }
         checked += after.values().map(Vec::len).sum::<usize>();
