@@ -92,8 +92,8 @@ async fn users_are_listed_by_every_filter() {
             "workspace_roles": {"ws_a": ["editor"]}}),
     ];
     for body in bodies {
-        make(&admin, body).await;
         app.wait(1);
+        make(&admin, body).await;
     }
     for (query, wanted) in [
         ("role=admin&is_active=true&sort=-created_at&limit=1", vec!["Ann Lee"]),
