@@ -150,6 +150,41 @@ async fn of_two_owners_who_leave_at_once_one_stays() {
 }
 
 #[tokio::test]
+async fn whoever_leaves_while_they_are_made_an_owner_is_none() {
+    for _ in 0..10 {
+        let app = TestApp::new().await;
+        let (_, admin, alice) = company(&app).await;
+        make(&admin, "One").await;
+        add(&admin, "ws_one", &alice, &[]).await;
+        let path = member("ws_one", &alice);
+        let (made, left) = tokio::join!(admin.patch(&path, json!({"is_owner": true})), alice.delete(&path));
+        left.is(200);
+        assert!(matches!(made.status, 200 | 404), "{}", made.text());
+        let workspace = admin.get("/workspaces/ws_one").await.expect(200);
+        assert_eq!(workspace["owners"], json!([admin.id()]));
+        assert_eq!(alice.get("/me").await.expect(200)["workspace_ids"], json!([]));
+    }
+}
+
+#[tokio::test]
+async fn whoever_joins_while_the_workspace_is_removed_belongs_to_nothing() {
+    for _ in 0..10 {
+        let app = TestApp::new().await;
+        let (_, admin, alice) = company(&app).await;
+        make(&admin, "One").await;
+        let offer = json!({"email": "alice@example.com"});
+        let made = admin.post("/workspaces/ws_one/invitations", offer).await.expect(201);
+        let accept = format!("/invitations/{}/accept", made.str("token"));
+        let (joined, gone) = tokio::join!(alice.post(&accept, ()), admin.delete("/workspaces/ws_one"));
+        gone.is(200);
+        assert!(matches!(joined.status, 200 | 404 | 410), "{}", joined.text());
+        assert_eq!(alice.get("/me").await.expect(200)["workspace_ids"], json!([]));
+        make(&admin, "One").await;
+        alice.get("/workspaces/ws_one").await.problem(404, "NOT_FOUND");
+    }
+}
+
+#[tokio::test]
 async fn only_a_member_can_be_made_an_owner() {
     let app = TestApp::new().await;
     let (_, admin, alice) = company(&app).await;

@@ -1,7 +1,7 @@
 //! The active workspace: on signing in, on refreshing, and when it is taken away.
 
 use super::workspaces::{add, company, grant, make, member};
-use crate::app::{Answer, Requests, TestApp, User};
+use crate::app::{Answer, Browser, Requests, TestApp, User};
 use serde_json::{Value, json};
 
 async fn login(user: &User, more: Value) -> Answer {
@@ -115,6 +115,20 @@ async fn refreshing_switches_without_signing_in_again() {
         events.map(|e| e.data["workspace_id"].clone()).collect::<Vec<_>>(),
         [json!("ws_one"), json!("ws_two"), Value::Null]
     );
+}
+
+#[tokio::test]
+async fn a_browser_switches_by_its_cookie() {
+    let app = TestApp::new().await;
+    let (_, alice) = world(&app).await;
+    let browser = Browser::new(&app, "company-a.com");
+    let login = json!({"identifier": alice.identifier, "secret": alice.password});
+    browser.post("/auth/login", login).await.expect(200);
+    let switched = browser.post("/auth/refresh", json!({"workspace_id": "ws_one"})).await.expect(200);
+    assert_eq!(switched["refresh_token"], Value::Null);
+    assert_eq!(browser.get("/me").await.expect(200)["workspace_id"], json!("ws_one"));
+    browser.get("/auth/refresh").await.expect(200);
+    assert_eq!(browser.get("/me").await.expect(200)["workspace_id"], json!("ws_one"));
 }
 
 #[tokio::test]

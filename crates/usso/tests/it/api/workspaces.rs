@@ -56,7 +56,10 @@ async fn a_workspace_is_made_read_changed_and_removed() {
 
     let path = "/workspaces/ws_engineering";
     assert_eq!(admin.get(path).await.expect(200).json, made.json);
-    assert_eq!(admin.get("/workspaces?is_active=true").await.expect(200).items(), [made.json.clone()]);
+    assert_eq!(
+        admin.get("/workspaces?is_active=true").await.expect(200).items(),
+        std::slice::from_ref(&made.json)
+    );
     assert!(admin.get("/workspaces?is_active=false").await.expect(200).items().is_empty());
 
     let change = json!({"name": "R&D", "description": null, "settings": {"theme": null, "wide": true},

@@ -295,7 +295,9 @@ pub async fn accept(
         moved(tenant, &found, asker, (State::Claimed { by: user.clone() }, "invitation.claimed")).await?;
     members::join(identity, tenant, &workspace, (user, &roles), asker).await?;
     let accepted = Invitation { state: State::Accepted { by: user.clone() }, ..claimed.record.clone() };
-    let event = event(asker, "invitation.accepted", &accepted).with("roles", roles);
+    let event = event(asker, "invitation.accepted", &accepted)
+        .with("invited_by", accepted.invited_by.as_str())
+        .with("roles", roles);
     match tenant.records::<Invitation>().replace(&claimed, accepted, vec![event.effect(tenant)]).await {
         Ok(accepted) => Ok(accepted),
         // The same user was faster with another request.
