@@ -12,8 +12,8 @@
 
 use crate::ephemeral::EphemeralError;
 use crate::{
-    Clock, Collection, Ephemeral, Extent, Located, Partition, Place, Position, Random, Record, Settlement,
-    Storage, StorageError, StoredEffect, TenantId, Timestamp,
+    Clock, Collection, Document, Effect, Ephemeral, Extent, Located, Partition, Place, Position, Random,
+    Record, Revision, Settlement, Storage, StorageError, StoredEffect, TenantId, Timestamp,
 };
 use std::ops::Deref;
 use std::sync::Arc;
@@ -164,6 +164,19 @@ impl SystemScope {
         let partition = Partition::of_tenant(id).as_str().to_owned();
         let extent = Extent { partition, kinds, beside: vec![(own, place)] };
         self.0.storage().snapshot(extent, self.0.now()).await
+    }
+
+    /// Puts a document of the platform in the place of another revision, exactly as it is.
+    ///
+    /// # Errors
+    /// See [`Storage::replace`].
+    pub async fn put_back(
+        &self,
+        document: Document,
+        expected: Revision,
+        effects: Vec<Effect>,
+    ) -> Result<(), StorageError> {
+        self.0.storage().replace(&self.0.partition, document, expected, effects, self.0.now()).await
     }
 
     /// Effects to carry out now, see [`Storage::effects_due`].

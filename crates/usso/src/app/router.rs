@@ -1,5 +1,6 @@
 //! One list of routes, from which the router and the OpenAPI document are made.
 
+use crate::app::archive;
 use crate::http::{AppState, docs, health};
 use crate::identity::sign_in::routes as auth;
 use crate::identity::{api_keys, onboarding, sessions, usage};
@@ -33,6 +34,7 @@ fn described() -> OpenApiRouter<AppState> {
         .merge(tenants::routes::router())
         .merge(usage::routes::router())
         .merge(tenants::domains::routes::router())
+        .merge(archive::routes::router())
         .merge(tenants::public::routes::router())
         .merge(keys::admin::routes::router());
     OpenApiRouter::with_openapi(Document::openapi())

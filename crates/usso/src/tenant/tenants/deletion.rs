@@ -56,6 +56,8 @@ pub async fn restore(
         None => Err(TenantError::Taken("The tenant is not deleted".to_owned())),
         // It may be half gone already.
         Some(_) if is_due(registry, old) => Err(TenantError::NotFound),
+        // The beginning of an import, not a tenant.
+        Some(_) if old.keys.keys().is_empty() => Err(TenantError::NotFound),
         Some(_) => Ok(Tenant { is_active: true, deleted_at: None, ..old.record.clone() }),
     })
     .await
