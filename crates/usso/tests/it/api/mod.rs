@@ -23,5 +23,6 @@ mod sessions;
 mod tenant_config;
 mod tenant_deletion;
 mod tenant_keys;
+mod tenant_settings;
 mod tenant_usage;
 mod verify_token;
