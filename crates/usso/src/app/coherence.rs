@@ -84,7 +84,8 @@ impl Reader {
     }
 }
 
-fn forget_all(state: &AppState) {
+/// Forgets everything on this instance.
+pub fn forget_all(state: &AppState) {
     state.registry.forget_all();
     state.identity.forget_all();
 }
@@ -94,6 +95,7 @@ fn forget(state: &AppState, stale: &Stale) {
         Stale::Session { tenant, id } => state.identity.drop_session(tenant, id),
         Stale::User { tenant, id } => state.identity.drop_user(tenant, id),
         Stale::ApiKey { tenant, id } => state.identity.drop_api_key(tenant, id),
+        Stale::Everything => forget_all(state),
         Stale::Tenant { id, hosts } => state.registry.drop_tenant(id, hosts.iter().map(String::as_str)),
     }
 }

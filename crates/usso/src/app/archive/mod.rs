@@ -14,9 +14,10 @@ pub mod routes;
 use crate::app::lease;
 use crate::app::master_key::Installation;
 use crate::app::upkeep::reseal::{ResealError, Sealed, each_sealed};
-use crate::app::{jobs, startup};
+use crate::app::{coherence, jobs, startup};
 use crate::http::AppState;
 use crate::tenant::audit::Event;
+use crate::tenant::coherence::Stale;
 use crate::tenant::keys::KeySet;
 use crate::tenant::one_time::OneTime;
 use crate::tenant::registry::Registry;
@@ -31,6 +32,7 @@ use protocol::seal::SealError;
 use secrecy::SecretString;
 use serde_json::Value;
 use std::borrow::Cow;
+use zeroize::Zeroizing;
 
 /// How many documents are written together.
 const BATCH: usize = 500;
@@ -135,7 +137,7 @@ pub async fn export(
     if !is_there {
         return Err(TenantError::NotFound.into());
     }
-    let mut records = Vec::new();
+    let mut records = Zeroizing::new(Vec::new());
     for Located { document, .. } in &found {
         if is_of_the_installation(document) {
             continue;
@@ -173,14 +175,13 @@ pub async fn import(
     let registry = &state.registry;
     let (tenant, rest) = taken_apart(registry, &header, documents)?;
     let gate = shut_gate(registry, &tenant, authority).await?;
-    let hosts: Vec<&str> = tenant.domains.iter().map(|d| d.host.as_str()).collect();
     let filled = async {
         clear(registry, &tenant.id).await?;
         fill(registry, &tenant.id, rest).await?;
         let document = encode(&tenant.record, tenant.revision, tenant.created_at, tenant.updated_at)?;
         let event =
             Event::new("tenant.imported", authority.actor.clone(), tenant.id.as_str(), authority.client);
-        let effects = vec![event.effect(registry.system())];
+        let effects = vec![event.effect(registry.system()), Stale::Everything.effect(registry.system())];
         registry.system().put_back(document, gate.revision, effects).await?;
         Ok(())
     };
@@ -188,10 +189,12 @@ pub async fn import(
     if filled.is_err() {
         // The gate stays shut whatever becomes of this: what can't be cleared away now is later.
         if clear(registry, &tenant.id).await.is_ok() {
-            drop(registry.system().records::<Tenant>().delete(&gate, Vec::new()).await);
+            let stale = Stale::Everything.effect(registry.system());
+            drop(registry.system().records::<Tenant>().delete(&gate, vec![stale]).await);
         }
     }
-    registry.forget(&tenant.id, hosts.into_iter());
+    coherence::forget_all(state);
+    Stale::Everything.announce(registry.system());
     filled.map(|()| tenant)
 }
 

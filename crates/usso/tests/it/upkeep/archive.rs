@@ -268,3 +268,27 @@ async fn only_the_system_administrator_exports_and_imports() {
     let short = here.system_admin().await.with_header("x-archive-passphrase", "too short");
     short.get(&format!("/tenants/{}/export", a.id)).await.problem(400, "VALIDATION_ERROR");
 }
+
+#[tokio::test]
+async fn an_instance_that_remembers_the_tenant_from_before_forgets_it() {
+    let here = TestApp::new().await;
+    let (a, alice, _) = company(&here).await;
+    let file = export(&here, &a.id).await.expect(200);
+    let there = fresh().await;
+    import(&there, &file.body).await.expect(201);
+    let other = there.joined_unheard().await;
+    // Both instances remember the session as ended, from the tenant's first stay.
+    for app in [&there, &other] {
+        alice.clone().at(app).get("/me").await.expect(200);
+    }
+    alice.clone().at(&other).post("/auth/logout", json!({})).await.expect(200);
+    there.system_admin().await.delete("/tenants/org_company_a").await.expect(200);
+    there.wait(30 * 86_400);
+    jobs::purge(&there.state).await.expect("the database");
+    import(&there, &file.body).await.expect(201);
+    other.read_feed().await;
+    for app in [&there, &other] {
+        a.anonymous().at(app).login(&alice.identifier, PASSWORD).await.expect(200);
+        alice.clone().at(app).get("/me").await.problem(401, "TOKEN_EXPIRED");
+    }
+}
