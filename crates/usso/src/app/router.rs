@@ -19,7 +19,8 @@ pub const API: &str = "/api/sso/v1";
 /// What the document says about itself.
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "USSO", description = "Multi-tenant single sign-on: sign-in, sessions, tokens, tenants.",
+    info(title = "USSO", description = "Multi-tenant single sign-on: sign-in, sessions, tokens, tenants. The system administrator \
+            has every operation of every tenant at /admin/tenants/{tenant_id}/ and its path below /api/sso/v1.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")),
     tags((name = "Authentication"), (name = "Sessions"), (name = "API keys"), (name = "Tenants"), (name = "Keys"), (name = "Health"))
 )]
