@@ -156,7 +156,11 @@ impl<'a, R: Record> Collection<'a, R> {
     }
 }
 
-fn encode<R: Record>(
+/// A record as a document.
+///
+/// # Errors
+/// `Corrupt` when it can't be serialised.
+pub fn encode<R: Record>(
     record: &R,
     revision: Revision,
     created_at: Timestamp,

@@ -34,7 +34,7 @@ pub use query::{Count, Query, Sort, TagMatch};
 pub use random::{Random, SystemRandom, TestRandom};
 pub use record::{Key, KindSpec, Record};
 pub use scope::{Ports, Scope, SystemScope, TenantScope};
-pub use storage::{Located, Place, Storage, StorageError};
+pub use storage::{Extent, Located, Place, Storage, StorageError};
 pub use time::{Clock, SystemClock, TestClock, Timestamp};
 
 /// A boxed future: what the ports return, so that they can be trait objects.

@@ -12,8 +12,8 @@
 
 use crate::ephemeral::EphemeralError;
 use crate::{
-    Clock, Collection, Ephemeral, Partition, Position, Random, Record, Settlement, Storage, StorageError,
-    StoredEffect, TenantId, Timestamp,
+    Clock, Collection, Document, Effect, Ephemeral, Extent, Located, Partition, Place, Position, Random,
+    Record, Revision, Settlement, Storage, StorageError, StoredEffect, TenantId, Timestamp,
 };
 use std::ops::Deref;
 use std::sync::Arc;
@@ -147,6 +147,36 @@ impl SystemScope {
     /// When the storage can't be reached.
     pub async fn drop_tenant(&self, id: &TenantId, limit: u32) -> Result<u32, StorageError> {
         self.0.storage().drop_partition(&Partition::of_tenant(id), limit).await
+    }
+
+    /// A tenant's records of these kinds, and after them its own record, all as they were at one moment; see
+    /// [`Storage::snapshot`].
+    ///
+    /// # Errors
+    /// When the storage can't be reached.
+    pub async fn tenant_snapshot(
+        &self,
+        id: &TenantId,
+        kinds: Vec<&'static str>,
+        own: &'static str,
+    ) -> Result<Vec<Located>, StorageError> {
+        let place = Place { partition: self.0.partition.as_str().to_owned(), id: id.as_str().to_owned() };
+        let partition = Partition::of_tenant(id).as_str().to_owned();
+        let extent = Extent { partition, kinds, beside: vec![(own, place)] };
+        self.0.storage().snapshot(extent, self.0.now()).await
+    }
+
+    /// Puts a document of the platform in the place of another revision, exactly as it is.
+    ///
+    /// # Errors
+    /// See [`Storage::replace`].
+    pub async fn put_back(
+        &self,
+        document: Document,
+        expected: Revision,
+        effects: Vec<Effect>,
+    ) -> Result<(), StorageError> {
+        self.0.storage().replace(&self.0.partition, document, expected, effects, self.0.now()).await
     }
 
     /// Effects to carry out now, see [`Storage::effects_due`].

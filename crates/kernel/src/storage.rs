@@ -80,6 +80,17 @@ pub struct Place {
     pub id: String,
 }
 
+/// What a snapshot holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extent {
+    /// The stored name of the partition.
+    pub partition: String,
+    /// Which kinds of it.
+    pub kinds: Vec<&'static str>,
+    /// Single documents of other partitions, with their kinds.
+    pub beside: Vec<(&'static str, Place)>,
+}
+
 /// A document database. Every method is atomic and durable when it returns `Ok`.
 pub trait Storage: Send + Sync + 'static {
     /// Creates or upgrades what the kinds need. Called once, before anything else.
@@ -196,6 +207,10 @@ pub trait Storage: Send + Sync + 'static {
         limit: u32,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Vec<Located>, StorageError>>;
+
+    /// System: the live documents of an extent, all as they were at one moment: those of the partition kind by kind, in
+    /// the order of ids compared as bytes, then those beside it.
+    fn snapshot(&self, extent: Extent, now: Timestamp) -> BoxFuture<'_, Result<Vec<Located>, StorageError>>;
 
     /// System: writes documents exactly as they are, revision and times included, without effects. One that is there
     /// with the same revision is left alone, so a load that was cut off can be repeated. Answers how many it wrote.

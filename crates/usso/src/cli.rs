@@ -3,15 +3,19 @@
 mod upkeep;
 
 use crate::app::startup::{self, Instance, StartError};
-use crate::app::{bootstrap, logging, probe, rest, router};
+use crate::app::{archive, bootstrap, logging, probe, rest, router};
 use crate::config::{self, Config, Flags};
 use crate::identity::onboarding;
 use crate::tenant::tenants::schema::{CreateTenant, CreateTenantAdmin};
 use crate::tenant::tenants::service::Authority;
 use crate::tenant::{Actor, ClientInfo};
 use clap::{Args, Parser, Subcommand};
+use kernel::TenantId;
 use secrecy::{ExposeSecret, SecretString};
+use std::fs::OpenOptions;
 use std::io::{BufRead, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 
 /// Multi-tenant single sign-on in one binary.
 #[derive(Debug, Parser)]
@@ -65,6 +69,18 @@ enum ConfigCommand {
 enum TenantsCommand {
     /// Create a tenant, with its first administrator
     Create(CreateArgs),
+    /// Write a tenant to a file, sealed under the passphrase on the first line of standard input
+    Export {
+        /// The tenant's id
+        id: String,
+        /// The file to make
+        file: PathBuf,
+    },
+    /// Take a tenant in from a file; the passphrase is the first line of standard input
+    Import {
+        /// The file
+        file: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -117,6 +133,14 @@ pub fn run(cli: Cli) -> Result<(), StartError> {
         Command::Tenants(TenantsCommand::Create(args)) => {
             let config = Config::load(cli.flags)?;
             offline(&config, async |instance| create_tenant(instance, args).await)
+        }
+        Command::Tenants(TenantsCommand::Export { id, file }) => {
+            let (config, passphrase) = (Config::load(cli.flags)?, first_line()?);
+            offline(&config, async |instance| export_tenant(instance, &id, &file, passphrase).await)
+        }
+        Command::Tenants(TenantsCommand::Import { file }) => {
+            let (config, passphrase) = (Config::load(cli.flags)?, first_line()?);
+            offline(&config, async |instance| import_tenant(instance, &file, passphrase).await)
         }
         Command::Admin(AdminCommand::ResetPassword { password_stdin }) => {
             let config = Config::load(cli.flags)?;
@@ -184,6 +208,30 @@ async fn create_tenant(instance: &Instance, args: CreateArgs) -> Result<(), Star
         Some(url) => say(&format!("Its administrator chooses a password here, within seven days:\n{url}\n")),
         None => Ok(()),
     }
+}
+
+async fn export_tenant(
+    instance: &Instance,
+    id: &str,
+    file: &Path,
+    passphrase: SecretString,
+) -> Result<(), StartError> {
+    let client = ClientInfo::local();
+    let authority = Authority { actor: &Actor::System, client: &client, is_system: true };
+    let id = TenantId::parse(id).map_err(|_| format!("{id} is not a tenant's id"))?;
+    let text = archive::export(&instance.state, &id, passphrase, authority).await?;
+    let mut out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
+    out.write_all(text.as_bytes())?;
+    out.sync_all()?;
+    say(&format!("{}: {id}. Without the passphrase it is of no use.\n", file.display()))
+}
+
+async fn import_tenant(instance: &Instance, file: &Path, passphrase: SecretString) -> Result<(), StartError> {
+    let client = ClientInfo::local();
+    let authority = Authority { actor: &Actor::System, client: &client, is_system: true };
+    let text = std::fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?;
+    let imported = archive::import(&instance.state, text, passphrase, authority).await?;
+    say(&format!("Imported {}.\n", imported.id))
 }
 
 fn first_line() -> Result<SecretString, StartError> {

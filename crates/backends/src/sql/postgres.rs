@@ -13,12 +13,12 @@ use super::postgres_effects::{Horizon, due, forget, settle, since};
 use super::postgres_prepare::{add_sort_field, prepare};
 use super::postgres_query::Source;
 use super::postgres_statements::Statements;
-use super::postgres_transfer::load;
+use super::postgres_transfer::{SNAPSHOT_LIMIT, load, snapshot};
 use super::postgres_values::Text;
 use kernel::storage::DocumentPage;
 use kernel::{
-    BoxFuture, Document, Effect, KindSpec, Located, Partition, Place, Position, Query, Revision, Settlement,
-    Storage, StorageError, StoredEffect, Timestamp,
+    BoxFuture, Document, Effect, Extent, KindSpec, Located, Partition, Place, Position, Query, Revision,
+    Settlement, Storage, StorageError, StoredEffect, Timestamp,
 };
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -443,6 +443,18 @@ impl Storage for PostgresStorage {
                 Source { lease: &lease, statements, kind, names, now }.scan(after, limit).await
             };
             self.database().call(read).await
+        })
+    }
+
+    fn snapshot(&self, extent: Extent, now: Timestamp) -> BoxFuture<'_, Result<Vec<Located>, StorageError>> {
+        Box::pin(async move {
+            let mut kinds = HashMap::new();
+            for kind in extent.kinds.iter().chain(extent.beside.iter().map(|(kind, _)| kind)) {
+                kinds.insert(*kind, self.statements(kind)?);
+            }
+            let (extent, kinds, names) = (&extent, &kinds, &self.0.names);
+            let read = |lease: Arc<Lease>| async move { snapshot(&lease, (extent, kinds), names, now).await };
+            self.database().call_until(Instant::now() + SNAPSHOT_LIMIT, read).await
         })
     }
 

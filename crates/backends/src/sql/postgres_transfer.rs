@@ -1,13 +1,16 @@
 //! Writing documents as they are, to move a whole installation.
 
+use super::labels::FieldNames;
 use super::postgres_call::{Failure, Lease};
 use super::postgres_change::{Change, Effects};
+use super::postgres_query::Source;
 use super::postgres_statements::Statements;
 use super::postgres_values::{ReadText, Text};
 use futures_util::future::join_all;
-use kernel::{Located, StorageError, Timestamp};
+use kernel::{Extent, Located, Place, StorageError, Timestamp};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A document to load, and its kind's statements.
 pub(super) type Load = (Arc<Statements>, Located);
@@ -17,6 +20,64 @@ pub(super) type Load = (Arc<Statements>, Located);
 struct Present {
     revisions: HashMap<(&'static str, String, String), i64>,
     keys: HashSet<(&'static str, String, String)>,
+}
+
+/// How long reading a snapshot may take.
+pub(super) const SNAPSHOT_LIMIT: Duration = Duration::from_secs(60);
+
+/// How many documents a snapshot reads at once.
+const SNAPSHOT_PAGE: u32 = 500;
+
+/// Live documents of an extent, all from one snapshot.
+pub(super) async fn snapshot(
+    lease: &Lease,
+    (extent, kinds): (&Extent, &HashMap<&'static str, Arc<Statements>>),
+    names: &FieldNames,
+    now: Timestamp,
+) -> Result<Vec<Located>, Failure> {
+    lease.begin("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?;
+    let found = read(lease, (extent, kinds), names, now).await;
+    match found {
+        Ok(found) => lease.commit().await.map(|()| found),
+        Err(failure) => {
+            lease.roll_back().await;
+            Err(failure)
+        }
+    }
+}
+
+async fn read(
+    lease: &Lease,
+    (extent, kinds): (&Extent, &HashMap<&'static str, Arc<Statements>>),
+    names: &FieldNames,
+    now: Timestamp,
+) -> Result<Vec<Located>, Failure> {
+    let source = |kind| {
+        let statements =
+            kinds.get(kind).ok_or_else(|| StorageError::Unavailable(format!("no kind `{kind}`")))?;
+        Ok::<_, StorageError>(Source { lease, statements, kind, names, now })
+    };
+    let mut found: Vec<Located> = Vec::new();
+    for kind in &extent.kinds {
+        let source = source(kind)?;
+        let mut after = Place { partition: extent.partition.clone(), id: String::new() };
+        loop {
+            let page = source.scan(Some(&after), SNAPSHOT_PAGE).await?;
+            let read = page.len();
+            found.extend(page.into_iter().take_while(|located| located.partition == extent.partition));
+            match found.last().filter(|last| last.document.kind == *kind) {
+                Some(last) if last.document.id != after.id && read == SNAPSHOT_PAGE as usize => {
+                    after.id.clone_from(&last.document.id);
+                }
+                _ => break,
+            }
+        }
+    }
+    for (kind, place) in &extent.beside {
+        let document = source(kind)?.get(&place.partition, &place.id).await?;
+        found.extend(document.map(|document| Located { partition: place.partition.clone(), document }));
+    }
+    Ok(found)
 }
 
 /// Writes documents: all that aren't there, or none. Answers how many.

@@ -8,15 +8,16 @@ use super::labels::FieldNames;
 use super::sqlite_open::{Role, connect, limit, migrate, take, unavailable, version};
 use super::sqlite_query::{Pool, Source, closed, effects_due, effects_head, effects_since};
 use super::sqlite_statements::Statements;
-use super::sqlite_transfer::scan;
+use super::sqlite_transfer::{scan, snapshot};
 use super::sqlite_writer::{Action, Counters, Job, Kinds, Write, Writer};
 use crate::sql::schema::SCHEMA_ROW;
 use kernel::storage::DocumentPage;
 use kernel::{
-    BoxFuture, Document, Effect, KindSpec, Located, Partition, Place, Position, Query, Revision, Settlement,
-    Storage, StorageError, StoredEffect, Timestamp,
+    BoxFuture, Document, Effect, Extent, KindSpec, Located, Partition, Place, Position, Query, Revision,
+    Settlement, Storage, StorageError, StoredEffect, Timestamp,
 };
 use rusqlite::Connection;
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -355,6 +356,22 @@ impl Storage for SqliteStorage {
                 let source =
                     Source { statements: &statements, kind, names: &readers.names, partition: "", now };
                 scan(&source, connection, after.as_ref(), limit)
+            };
+            self.list(read).await
+        })
+    }
+
+    fn snapshot(&self, extent: Extent, now: Timestamp) -> BoxFuture<'_, Result<Vec<Located>, StorageError>> {
+        Box::pin(async move {
+            let with_statements = |kind| Ok((kind, self.statements(kind)?));
+            let kinds: HashMap<&'static str, Arc<Statements>> = extent
+                .kinds
+                .iter()
+                .chain(extent.beside.iter().map(|(kind, _)| kind))
+                .map(|kind| with_statements(*kind))
+                .collect::<Result<_, StorageError>>()?;
+            let read = move |connection: &Connection, readers: &Readers| {
+                snapshot(connection, &extent, &kinds, &readers.names, now)
             };
             self.list(read).await
         })

@@ -1,13 +1,17 @@
 //! Moving a whole installation: reading all documents of a kind, and writing documents as they are.
 
+use super::labels::FieldNames;
 use super::sqlite_change::{Change, Failure, Fields, Index};
 use super::sqlite_open::unavailable;
 use super::sqlite_query::Source;
 use super::sqlite_statements::Statements;
-use kernel::{Located, Place, StorageError, Timestamp};
+use kernel::{Extent, Located, Place, StorageError, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+
+/// How many documents a snapshot reads at once.
+const SNAPSHOT_PAGE: u32 = 500;
 
 /// Live documents of a kind after a place, in every partition.
 pub(super) fn scan(
@@ -26,6 +30,44 @@ pub(super) fn scan(
         let partition = row.get(10).map_err(unavailable)?;
         found.push(Located { partition, document: source.decode(row)? });
     }
+    Ok(found)
+}
+
+/// Live documents of an extent, all from one snapshot.
+pub(super) fn snapshot(
+    connection: &Connection,
+    extent: &Extent,
+    kinds: &HashMap<&'static str, Arc<Statements>>,
+    names: &FieldNames,
+    now: Timestamp,
+) -> Result<Vec<Located>, StorageError> {
+    let transaction = connection.unchecked_transaction().map_err(unavailable)?;
+    let source = |kind, partition| {
+        let statements =
+            kinds.get(kind).ok_or_else(|| StorageError::Unavailable(format!("no kind `{kind}`")))?;
+        Ok::<_, StorageError>(Source { statements, kind, names, partition, now })
+    };
+    let mut found: Vec<Located> = Vec::new();
+    for kind in &extent.kinds {
+        let source = source(kind, "")?;
+        let mut after = Place { partition: extent.partition.clone(), id: String::new() };
+        loop {
+            let page = scan(&source, connection, Some(&after), SNAPSHOT_PAGE)?;
+            let read = page.len();
+            found.extend(page.into_iter().take_while(|located| located.partition == extent.partition));
+            match found.last().filter(|last| last.document.kind == *kind) {
+                Some(last) if last.document.id != after.id && read == SNAPSHOT_PAGE as usize => {
+                    after.id.clone_from(&last.document.id);
+                }
+                _ => break,
+            }
+        }
+    }
+    for (kind, place) in &extent.beside {
+        let document = source(kind, &place.partition)?.get(connection, &place.id)?;
+        found.extend(document.map(|document| Located { partition: place.partition.clone(), document }));
+    }
+    transaction.finish().map_err(unavailable)?;
     Ok(found)
 }
 

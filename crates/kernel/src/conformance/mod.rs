@@ -196,6 +196,8 @@ macro_rules! storage_conformance {
             a_scan_gives_every_live_document_once_in_byte_order
             a_scan_skips_what_has_expired
             a_scan_goes_on_after_a_place_that_is_gone
+            a_snapshot_holds_one_partition_and_what_is_beside_it
+            a_snapshot_is_of_one_moment
             a_loaded_document_is_as_it_was
             a_repeated_load_writes_nothing
             a_load_that_clashes_writes_nothing

@@ -1,7 +1,7 @@
 //! Moving an installation: every document once, in order; and each as it was.
 
 use super::{NOW, Shape, Shelf, document, effect, successor};
-use crate::{Document, Located, Place, Query, Sort, Storage, StorageError, TagMatch, Topic};
+use crate::{Document, Extent, Located, Place, Query, Sort, Storage, StorageError, TagMatch, Topic};
 use std::sync::Arc;
 
 fn located(shelf: &Shelf, document: &Document) -> Located {
@@ -203,4 +203,65 @@ pub async fn a_load_has_no_effects(storage: Arc<dyn Storage>) {
     load(&shelf, &[&full("a")]).await.expect("nothing clashes");
     assert_eq!(shelf.due().await.len(), 1, "a load records no effect and settles none");
     assert_eq!(shelf.storage.effects_head().await.expect("effects_head answers"), head);
+}
+
+pub async fn a_snapshot_holds_one_partition_and_what_is_beside_it(storage: Arc<dyn Storage>) {
+    let shelf = Shelf::new(storage);
+    let (mine, beside) = (shelf.beside("alpha"), shelf.beside("beta"));
+    // More than one page of them, and neighbours on either side.
+    let many: Vec<String> = (0..1_001).map(|n| format!("{n:04}")).collect();
+    for id in &many {
+        mine.put(document(id)).await;
+    }
+    let full = mine.put(full("full")).await;
+    mine.put(document("old").expires(NOW.plus_seconds(-1))).await;
+    let other = mine.of("others").put(document("x").kind("others")).await;
+    for partition in ["alph", "alpha_2", "b"] {
+        shelf.beside(partition).put(document("x")).await;
+    }
+    let wanted = beside.put(document("wanted")).await;
+    beside.put(document("unwanted")).await;
+    let name = |shelf: &Shelf| shelf.partition.as_str().to_owned();
+    let place = |id: &str| Place { partition: name(&beside), id: id.to_owned() };
+    let extent = Extent {
+        partition: name(&mine),
+        kinds: vec!["others", "things"],
+        beside: vec![("things", place("wanted")), ("things", place("absent"))],
+    };
+    let found = shelf.storage.snapshot(extent, NOW).await.expect("a snapshot answers");
+    let places: Vec<_> = found.iter().map(|l| (l.partition.as_str(), l.document.id.as_str())).collect();
+    let here = mine.partition.as_str();
+    let mut expected = vec![(here, other.id.as_str())];
+    expected.extend(many.iter().map(|id| (here, id.as_str())));
+    expected.extend([(here, full.id.as_str()), (beside.partition.as_str(), wanted.id.as_str())]);
+    assert!(places == expected, "each once: kind by kind in the order of ids, then what is beside them");
+    assert_same(&found[1_002].document, &full, "and as it is");
+}
+
+pub async fn a_snapshot_is_of_one_moment(storage: Arc<dyn Storage>) {
+    let shelf = Shelf::new(storage);
+    let (first, second) = (shelf.beside("alpha"), shelf.beside("beta").of("others"));
+    let mut one = first.put(document("a").body("{\"round\":0}")).await;
+    let mut two = second.put(document("a").kind("others").body("{\"round\":0}")).await;
+    let storage = shelf.storage.clone();
+    let (here, there) = (first.partition.as_str().to_owned(), second.partition.as_str().to_owned());
+    let writer = tokio::spawn(async move {
+        for round in 1..=60 {
+            let next = successor(&one).body(&format!("{{\"round\":{round}}}"));
+            first.replace(&next, one.revision).await.expect("nobody else writes");
+            let after = successor(&two).body(&format!("{{\"round\":{round}}}"));
+            second.replace(&after, two.revision).await.expect("nobody else writes");
+            (one, two) = (next, after);
+        }
+    });
+    let round = |l: &Located| json(&l.document.body)["round"].as_u64().expect("a round");
+    while !writer.is_finished() {
+        let beside = vec![("others", Place { partition: there.clone(), id: "a".to_owned() })];
+        let extent = Extent { partition: here.clone(), kinds: vec!["things"], beside };
+        let found = storage.snapshot(extent, NOW).await.expect("a snapshot answers");
+        let (ahead, behind) = (round(&found[0]), round(&found[1]));
+        // The second follows the first: never is it ahead, and never more than one behind.
+        assert!(ahead == behind || ahead == behind + 1, "{ahead} and {behind} were never there together");
+    }
+    writer.await.expect("the writer is done");
 }

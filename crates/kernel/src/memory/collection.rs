@@ -69,7 +69,7 @@ pub(super) enum Written {
 }
 
 #[derive(Default)]
-struct Entries {
+pub(super) struct Entries {
     by_id: BTreeMap<String, Entry>,
     /// The unique index: which entry has a name.
     owners: HashMap<String, String>,
@@ -93,7 +93,19 @@ pub(super) async fn breathe() {
     .await;
 }
 
+impl Entries {
+    /// The entries of a partition.
+    pub(super) fn of(&self, partition: &str) -> Vec<Entry> {
+        self.by_id.values().filter(|entry| entry.partition.as_str() == partition).cloned().collect()
+    }
+}
+
 impl Collection {
+    /// Holds everybody off, to read more than one collection at one moment.
+    pub(super) fn hold(&self) -> MutexGuard<'_, Entries> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn entries(&self) -> MutexGuard<'_, Entries> {
         breathe().await;
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

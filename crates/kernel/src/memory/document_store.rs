@@ -9,7 +9,7 @@
 use super::INVALIDATIONS_KEPT_SECONDS;
 use super::collection::{Collection, Entry, Held, Written, breathe, id_name, key_name, names, prefix};
 use super::select::select;
-use crate::storage::{DocumentPage, Located, Place};
+use crate::storage::{DocumentPage, Extent, Located, Place};
 use crate::{
     BoxFuture, Document, Effect, KindSpec, Partition, Position, Query, Revision, Settlement, Storage,
     StorageError, StoredEffect, Timestamp, Topic,
@@ -461,6 +461,13 @@ impl Storage for DocumentStorage {
         Box::pin(async move {
             let _open = self.enter()?;
             Ok(self.page(kind, after, limit as usize, now).await)
+        })
+    }
+
+    fn snapshot(&self, extent: Extent, now: Timestamp) -> BoxFuture<'_, Result<Vec<Located>, StorageError>> {
+        Box::pin(async move {
+            let _open = self.enter()?;
+            Ok(self.moment(&extent, now))
         })
     }
 

@@ -5,8 +5,8 @@
 
 use super::DocumentStorage;
 use super::collection::{Entry, Written, names};
-use crate::{Document, Located, Partition, Place, StorageError, Timestamp};
-use std::collections::HashSet;
+use crate::{Document, Extent, Located, Partition, Place, StorageError, Timestamp};
+use std::collections::{BTreeMap, HashSet};
 
 impl DocumentStorage {
     pub(super) async fn page(
@@ -25,6 +25,31 @@ impl DocumentStorage {
         // The index orders by partition and a bar, which isn't the order of partitions.
         found.sort_by_cached_key(place);
         found.truncate(limit);
+        found
+    }
+
+    /// All collections at one moment, as a database gives them that reads from a snapshot (`readConcern: snapshot`).
+    pub(super) fn moment(&self, extent: &Extent, now: Timestamp) -> Vec<Located> {
+        let mut kinds: Vec<&'static str> = extent.kinds.clone();
+        kinds.extend(extent.beside.iter().map(|(kind, _)| *kind));
+        kinds.sort_unstable();
+        kinds.dedup();
+        let collections: Vec<_> = kinds.iter().map(|kind| (*kind, self.collection(kind))).collect();
+        let held: BTreeMap<_, _> = collections.iter().map(|(kind, c)| (*kind, c.hold())).collect();
+        let mut found = Vec::new();
+        for kind in &extent.kinds {
+            let all = held.get(kind).map(|entries| entries.of(&extent.partition)).unwrap_or_default();
+            let mut live: Vec<Document> = all.iter().filter_map(|e| e.live(now).cloned()).collect();
+            live.sort_by(|a, b| a.id.cmp(&b.id));
+            found.extend(
+                live.into_iter().map(|d| Located { partition: extent.partition.clone(), document: d }),
+            );
+        }
+        for (kind, place) in &extent.beside {
+            let all = held.get(kind).map(|entries| entries.of(&place.partition)).unwrap_or_default();
+            let live = all.iter().filter_map(|e| e.live(now)).find(|d| d.id == place.id).cloned();
+            found.extend(live.map(|d| Located { partition: place.partition.clone(), document: d }));
+        }
         found
     }
 

@@ -2,7 +2,7 @@
 
 use super::INVALIDATIONS_KEPT_SECONDS;
 use super::select::select;
-use crate::storage::{DocumentPage, Located, Place};
+use crate::storage::{DocumentPage, Extent, Located, Place};
 use crate::{
     BoxFuture, Document, Effect, KindSpec, Partition, Position, Query, Revision, Settlement, Storage,
     StorageError, StoredEffect, Timestamp, Topic,
@@ -37,7 +37,7 @@ struct Held {
 }
 
 impl Table {
-    fn live(&self, id: &str, now: Timestamp) -> Option<&Document> {
+    pub(super) fn live(&self, id: &str, now: Timestamp) -> Option<&Document> {
         self.documents.get(id).filter(|d| d.is_live(now))
     }
 
@@ -323,6 +323,10 @@ impl Storage for MemoryStorage {
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Vec<Located>, StorageError>> {
         Box::pin(async move { Ok(self.lock()?.scan(kind, after.as_ref(), limit, now)) })
+    }
+
+    fn snapshot(&self, extent: Extent, now: Timestamp) -> BoxFuture<'_, Result<Vec<Located>, StorageError>> {
+        Box::pin(async move { Ok(self.lock()?.snapshot(&extent, now)) })
     }
 
     fn load(&self, documents: Vec<Located>) -> BoxFuture<'_, Result<u32, StorageError>> {

@@ -1,7 +1,7 @@
 //! Moving whole installations into and out of [`MemoryStorage`](super::MemoryStorage).
 
 use super::storage::{State, Table};
-use crate::{Document, Located, Partition, Place, StorageError, Timestamp};
+use crate::{Document, Extent, Located, Partition, Place, StorageError, Timestamp};
 
 impl State {
     pub(super) fn scan(
@@ -24,6 +24,22 @@ impl State {
         let page = found.into_iter().take(limit as usize);
         page.map(|(place, document)| Located { partition: place.partition, document: document.clone() })
             .collect()
+    }
+
+    pub(super) fn snapshot(&self, extent: &Extent, now: Timestamp) -> Vec<Located> {
+        let table = |partition: &str, kind| self.tables.get(&(Partition::from_stored(partition), kind));
+        let inside = extent.kinds.iter().filter_map(|kind| table(&extent.partition, kind));
+        let inside = inside.flat_map(|table| table.documents.values());
+        let inside = inside.filter(|d| d.is_live(now)).map(|d| (&extent.partition, d));
+        let beside = extent.beside.iter().filter_map(|(kind, place)| {
+            let found = table(&place.partition, kind)?.live(&place.id, now)?;
+            Some((&place.partition, found))
+        });
+        let located = |(partition, document): (&String, &Document)| Located {
+            partition: partition.clone(),
+            document: document.clone(),
+        };
+        inside.chain(beside).map(located).collect()
     }
 
     pub(super) fn load(&mut self, documents: Vec<Located>) -> Result<u32, StorageError> {

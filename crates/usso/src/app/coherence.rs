@@ -84,7 +84,8 @@ impl Reader {
     }
 }
 
-fn forget_all(state: &AppState) {
+/// Forgets everything on this instance.
+pub fn forget_all(state: &AppState) {
     state.registry.forget_all();
     state.identity.forget_all();
 }
@@ -96,6 +97,7 @@ fn forget(state: &AppState, stale: &Stale) {
         Stale::ApiKey { tenant, id } => state.identity.drop_api_key(tenant, id),
         Stale::Role { tenant, slug } => state.identity.roles().drop_role(tenant, slug),
         Stale::Workspace { tenant, id } => state.identity.workspaces().drop_workspace(tenant, id),
+        Stale::Everything => forget_all(state),
         Stale::Tenant { id, hosts } => state.registry.drop_tenant(id, hosts.iter().map(String::as_str)),
     }
 }

@@ -1,6 +1,7 @@
 //! Wiring: configuration becomes adapters, adapters become an instance, an instance serves. Sees every layer; no layer
 //! sees it.
 
+pub mod archive;
 pub mod bootstrap;
 pub mod coherence;
 pub mod idle;

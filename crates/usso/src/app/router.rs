@@ -1,6 +1,7 @@
 //! One list of routes, from which the router and the OpenAPI document are made.
 
 use crate::access_control::roles;
+use crate::app::archive;
 use crate::http::{AppState, docs, health};
 use crate::identity::sign_in::routes as auth;
 use crate::identity::{api_keys, onboarding, sessions, usage, users, workspaces};
@@ -19,7 +20,8 @@ pub const API: &str = "/api/sso/v1";
 /// What the document says about itself.
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "USSO", description = "Multi-tenant single sign-on: sign-in, sessions, tokens, tenants.",
+    info(title = "USSO", description = "Multi-tenant single sign-on: sign-in, sessions, tokens, tenants. The system administrator \
+            has every operation of every tenant at /admin/tenants/{tenant_id}/ and its path below /api/sso/v1.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")),
     tags((name = "Authentication"), (name = "Sessions"), (name = "API keys"), (name = "Roles"), (name = "Users"), (name = "Profiles"), (name = "Workspaces"), (name = "Tenants"), (name = "Keys"), (name = "Health"))
 )]
@@ -42,6 +44,7 @@ fn described() -> OpenApiRouter<AppState> {
         .merge(tenants::routes::router())
         .merge(usage::routes::router())
         .merge(tenants::domains::routes::router())
+        .merge(archive::routes::router())
         .merge(tenants::public::routes::router())
         .merge(keys::admin::routes::router());
     OpenApiRouter::with_openapi(Document::openapi())

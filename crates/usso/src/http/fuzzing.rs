@@ -6,6 +6,7 @@
 use crate::config::Network;
 use crate::http::client_ip::{TrustedProxies, resolve};
 use crate::http::edge::rewrite;
+use crate::http::visit;
 use crate::tenant::domain::normalise_host;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use kernel::TenantId;
@@ -53,6 +54,11 @@ fn path(target: &[u8]) {
         "{given} became {uri}"
     );
     assert_eq!(given.query(), uri.query(), "{given} became {uri}");
+    let mut inner = uri.clone();
+    if let Some(id) = visit::take(&mut inner) {
+        assert!(!id.contains('/') && inner.path().starts_with("/api/sso/v1/"), "{given} became {inner}");
+        assert_eq!(given.query(), inner.query(), "{given} became {inner}");
+    }
     assert_eq!(tenant.is_some(), given.path().starts_with("/t/"), "{given}");
     if let Some(id) = &tenant {
         assert!(!id.contains('/'), "{id:?}");

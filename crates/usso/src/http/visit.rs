@@ -7,21 +7,16 @@
 use crate::http::request_info::SharedInfo;
 use crate::http::{ApiError, AppState, Caller, SystemAdmin, Tenant};
 use crate::tenant::audit::Event;
-use crate::tenant::one_time::OneTime;
 use crate::tenant::{Selection, SelectionError};
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
 use http::Uri;
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use kernel::StorageError;
 use std::sync::Arc;
 
 const API: &str = "/api/sso/v1";
 const PREFIX: &str = "/admin/tenants/";
-
-/// How long the record lives that carries a call's event, in seconds: the event outlives it.
-const CARRIED: i64 = 60;
 
 /// The caller of a request that came through the door of the system administrator.
 #[derive(Debug, Clone)]
@@ -79,27 +74,16 @@ impl Call {
     pub(super) async fn answered(self, response: Response) -> Response {
         let (scope, client) = (&self.caller.tenant.scope, self.caller.tenant.client());
         let status = response.status();
-        let name = "admin.call";
         let event = if status.is_success() || status.is_redirection() { Event::new } else { Event::refused };
-        let event = event(name, self.caller.actor(), scope.id().as_str(), &client)
+        let event = event("admin.call", self.caller.actor(), scope.id().as_str(), &client)
             .with("method", self.method)
             .with("path", self.path)
             .with("status", status.as_u16());
-        // An event is an effect of a write; a call that only reads has none of its own.
-        let carrier = OneTime {
-            id: OneTime::id_for(name, &[&client.request_id]),
-            data: serde_json::Value::Null,
-            expires_at: scope.now().plus_seconds(CARRIED),
-        };
-        match scope.records::<OneTime>().insert(carrier, vec![event.effect(scope)]).await {
-            Ok(_) => response,
-            Err(error) => refused(&error),
+        match event.write(scope).await {
+            Ok(()) => response,
+            Err(error) => crate::http::error::storage(&error).into_response(),
         }
     }
-}
-
-fn refused(error: &StorageError) -> Response {
-    crate::http::error::storage(error).into_response()
 }
 
 #[cfg(test)]

@@ -4,10 +4,14 @@
 //! change, can't exist. The effects worker turns it into an [`AuditEvent`] record of the tenant. Events carry ids and
 //! facts, never secrets.
 
-use kernel::{Effect, Position, Record, Scope, Timestamp, Topic};
+use crate::tenant::one_time::OneTime;
+use kernel::{Effect, Position, Record, Scope, StorageError, Timestamp, Topic};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::net::IpAddr;
+
+/// How long the record lives that carries an event of its own, in seconds.
+const CARRIED: i64 = 60;
 
 /// The other end of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,6 +159,21 @@ impl<'a> Event<'a> {
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.data.insert(name.to_owned(), value.into());
         self
+    }
+
+    /// Writes an event that goes with no other write.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn write(self, scope: &Scope) -> Result<(), StorageError> {
+        // An event is an effect of a write; this one is gone before long, and the event is not.
+        let carrier = OneTime {
+            id: OneTime::id_for("event", &[self.name, &self.client.request_id, &self.target]),
+            data: Value::Null,
+            expires_at: scope.now().plus_seconds(CARRIED),
+        };
+        let effect = self.effect(scope);
+        scope.records::<OneTime>().insert(carrier, vec![effect]).await.map(drop)
     }
 
     /// The effect to commit with the write.

@@ -60,6 +60,8 @@ pub enum Stale {
         /// The hosts it had and has.
         hosts: Vec<String>,
     },
+    /// Whatever is in memory: a tenant came in whose records may be remembered from earlier days.
+    Everything,
 }
 
 impl Stale {

@@ -291,6 +291,8 @@ fn rows(world: &World) -> BTreeMap<&'static str, Row> {
         ("delete_tenant", row(Needs::System, Id::Tenant)),
         ("restore_tenant", row(Needs::System, Id::Tenant)),
         ("get_tenant_usage", row(Needs::Admin, Id::Tenant)),
+        ("export_tenant", row(Needs::System, Id::Tenant)),
+        ("import_tenant", row(Needs::System, Id::None)),
         ("list_domains", row(Needs::Admin, Id::Tenant)),
         (
             "add_domain",

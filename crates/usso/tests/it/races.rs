@@ -1,9 +1,11 @@
 //! Races: what must hold when many ask for the same thing at once. Every test runs on every storage.
 
-use crate::app::{Answer, PASSWORD, Requests, StorageKind, TestApp, User};
+use crate::app::{Answer, PASSWORD, Requests, StorageKind, TenantHandle, TestApp, User};
 use futures_util::future::join_all;
 use serde_json::json;
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use usso::identity::users::model::User as UserRecord;
 
 const STORAGES: [StorageKind; 3] = [StorageKind::Memory, StorageKind::Document, StorageKind::Sqlite];
@@ -226,4 +228,62 @@ async fn parallel_wrong_guesses_are_worth_no_more_than_one_by_one() {
     }
     app.anonymous().login(&user.identifier, PASSWORD).await.problem(429, "RATE_LIMITED");
     app.anonymous().from_ip("192.0.2.99").login(&user.identifier, PASSWORD).await.is(200);
+}
+
+/// What one of a crowd does: sign in, refresh, look, again and again until they are told to stop.
+async fn come_and_go(tenant: TenantHandle, user: User, stop: Arc<AtomicBool>) -> Vec<Answer> {
+    let (mut answers, mut token) = (Vec::new(), user.refresh().to_owned());
+    while !stop.load(Ordering::SeqCst) {
+        let who = tenant.anonymous();
+        let login = who.login(&user.identifier, PASSWORD).await;
+        let refreshed = who.post("/auth/refresh", json!({"refresh_token": token})).await;
+        if let Some(next) = refreshed["refresh_token"].as_str() {
+            token = next.to_owned();
+        }
+        answers.extend([login, refreshed, user.get("/me").await]);
+    }
+    answers
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_tenant_suspended_under_load_issues_nothing_more_and_all_its_sessions_end() {
+    for storage in STORAGES {
+        let app = TestApp::on(storage, |_| {}).await;
+        let tenant = app.tenant("Company A", &["company-a.com"]).await;
+        let system = app.system_admin().await;
+        let mut users = Vec::new();
+        for n in 0..8 {
+            users.push(tenant.user(&format!("user{n}")).await);
+        }
+        let stop = Arc::new(AtomicBool::new(false));
+        let crowd =
+            users.iter().map(|user| tokio::spawn(come_and_go(tenant.clone(), user.clone(), stop.clone())));
+        let crowd: Vec<_> = crowd.collect();
+        for _ in 0..200 {
+            tokio::task::yield_now().await;
+        }
+        system.patch("/tenants/org_company_a", json!({"is_active": false})).await.expect(200);
+        // From here on nobody gets anything, whatever is still under way.
+        for user in &users {
+            user.get("/me").await.problem(403, "TENANT_INACTIVE");
+            let who = tenant.anonymous();
+            who.login(&user.identifier, PASSWORD).await.problem(403, "TENANT_INACTIVE");
+            let body = json!({"refresh_token": user.refresh()});
+            who.post("/auth/refresh", body).await.problem(403, "TENANT_INACTIVE");
+        }
+        stop.store(true, Ordering::SeqCst);
+        let answers: Vec<Answer> =
+            join_all(crowd).await.into_iter().flat_map(|done| done.expect("no panic")).collect();
+        let issued: Vec<&Answer> = answers.iter().filter(|a| a["access_token"].is_string()).collect();
+        assert!(!issued.is_empty(), "{storage:?}: there was a load");
+        // What was issued until then, and while it happened, is worth nothing even when the tenant comes back.
+        system.patch("/tenants/org_company_a", json!({"is_active": true})).await.expect(200);
+        for answer in issued {
+            let who = tenant.anonymous();
+            who.clone().with_token(answer.str("access_token")).get("/me").await.problem(401, "TOKEN_REVOKED");
+            let body = json!({"refresh_token": answer.str("refresh_token")});
+            who.post("/auth/refresh", body).await.problem(401, "TOKEN_REVOKED");
+        }
+        tenant.anonymous().login(&users[0].identifier, PASSWORD).await.expect(200);
+    }
 }

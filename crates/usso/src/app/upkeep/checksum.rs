@@ -101,7 +101,7 @@ fn list<'a>(items: impl Iterator<Item = &'a [u8]>, out: &mut Vec<u8>) {
 }
 
 /// The same JSON in one form: names in order, whole numbers without a fraction.
-fn canonical(value: Value) -> Value {
+pub fn canonical(value: Value) -> Value {
     match value {
         Value::Object(fields) => {
             let mut fields: Vec<(String, Value)> =

@@ -61,38 +61,14 @@ impl Keys {
     /// [`ResealError::Closed`] when something doesn't open under either key.
     pub fn tenant(&self, tenant: &Tenant) -> Result<Option<Tenant>, ResealError> {
         let mut body = serde_json::to_value(tenant)?;
-        let mut changed = false;
-        let keys = body.pointer_mut("/keys/keys").and_then(Value::as_array_mut);
-        for key in keys.into_iter().flatten() {
-            let kid = key.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
-            let aad = sealing_context(&tenant.id, &kid);
-            if let Some(Value::String(sealed)) = key.get_mut("sealed") {
-                changed |= self.text(aad.as_bytes(), sealed).map_err(|error| ResealError::Closed {
-                    place: format!("key {kid} of {}", tenant.id),
-                    error,
-                })?;
-            }
-        }
         let secrets = self.of_tenant(&tenant.id)?;
-        changed |= secrets.settings(&mut body).map_err(|error| ResealError::Closed {
-            place: format!("a secret in the settings of {}", tenant.id),
-            error,
+        let mut changed = false;
+        each_sealed(&tenant.id, &mut body, &mut |sealed, text| {
+            let keys = if sealed.is_secret { &secrets } else { self };
+            changed |= keys.text(sealed.aad.as_bytes(), text)?;
+            Ok(())
         })?;
         Ok(changed.then(|| serde_json::from_value(body)).transpose()?)
-    }
-
-    /// Every `{"$sealed": …}` inside.
-    fn settings(&self, value: &mut Value) -> Result<bool, SealError> {
-        match value {
-            Value::Object(fields) => match sealed_text(fields) {
-                Some(text) => self.text(b"provider-secret", text),
-                None => fields.values_mut().try_fold(false, |done, inner| Ok(self.settings(inner)? | done)),
-            },
-            Value::Array(items) => {
-                items.iter_mut().try_fold(false, |done, inner| Ok(self.settings(inner)? | done))
-            }
-            _ => Ok(false),
-        }
     }
 
     /// A one-time record with its kept answer sealed under the new key; `None` when it is so already or has none.
@@ -110,6 +86,52 @@ impl Keys {
             .text(record.id.as_bytes(), sealed)
             .map_err(|error| ResealError::Closed { place: format!("an answer kept for {tenant}"), error })?;
         Ok(changed.then_some(next))
+    }
+}
+
+/// A sealed text of a tenant's record.
+#[derive(Debug)]
+pub struct Sealed {
+    /// Whether it is sealed under the key of the tenant's secrets, not the installation's.
+    pub is_secret: bool,
+    /// To what it is bound.
+    pub aad: String,
+}
+
+/// Visits every sealed text of a tenant's record: the private halves of its keys, and every `{"$sealed": …}` inside.
+///
+/// # Errors
+/// [`ResealError::Closed`] when a visit fails.
+pub fn each_sealed(
+    tenant: &TenantId,
+    body: &mut Value,
+    visit: &mut impl FnMut(&Sealed, &mut String) -> Result<(), SealError>,
+) -> Result<(), ResealError> {
+    let keys = body.pointer_mut("/keys/keys").and_then(Value::as_array_mut);
+    for key in keys.into_iter().flatten() {
+        let kid = key.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let sealed = Sealed { is_secret: false, aad: sealing_context(tenant, &kid) };
+        if let Some(Value::String(text)) = key.get_mut("sealed") {
+            let closed = |error| ResealError::Closed { place: format!("key {kid} of {tenant}"), error };
+            visit(&sealed, text).map_err(closed)?;
+        }
+    }
+    let place = format!("a secret in the settings of {tenant}");
+    let sealed = Sealed { is_secret: true, aad: "provider-secret".to_owned() };
+    each_secret(body, &mut |text| visit(&sealed, text)).map_err(|error| ResealError::Closed { place, error })
+}
+
+fn each_secret(
+    value: &mut Value,
+    visit: &mut impl FnMut(&mut String) -> Result<(), SealError>,
+) -> Result<(), SealError> {
+    match value {
+        Value::Object(fields) => match sealed_text(fields) {
+            Some(text) => visit(text),
+            None => fields.values_mut().try_for_each(|inner| each_secret(inner, visit)),
+        },
+        Value::Array(items) => items.iter_mut().try_for_each(|item| each_secret(item, visit)),
+        _ => Ok(()),
     }
 }
 

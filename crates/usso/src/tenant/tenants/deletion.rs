@@ -3,6 +3,7 @@
 use super::model::Tenant;
 use super::service::{Authority, TenantError, change};
 use crate::tenant::audit::Event;
+use crate::tenant::coherence::Stale;
 use crate::tenant::registry::Registry;
 use crate::tenant::{Actor, ClientInfo};
 use kernel::{Query, Record, StorageError, Stored, TagMatch, TenantId};
@@ -56,6 +57,8 @@ pub async fn restore(
         None => Err(TenantError::Taken("The tenant is not deleted".to_owned())),
         // It may be half gone already.
         Some(_) if is_due(registry, old) => Err(TenantError::NotFound),
+        // The beginning of an import, not a tenant.
+        Some(_) if old.keys.keys().is_empty() => Err(TenantError::NotFound),
         Some(_) => Ok(Tenant { is_active: true, deleted_at: None, ..old.record.clone() }),
     })
     .await
@@ -97,7 +100,9 @@ async fn remove(registry: &Registry, tenant: &Stored<Tenant>) -> Result<(), Stor
     }
     let client = ClientInfo::local();
     let event = Event::new("tenant.removed", Actor::System, tenant.id.as_str(), &client).effect(system);
-    system.records::<Tenant>().delete(tenant, vec![event]).await?;
+    let hosts = tenant.domains.iter().map(|d| d.host.clone()).collect();
+    let stale = Stale::Tenant { id: tenant.id.clone(), hosts }.effect(system);
+    system.records::<Tenant>().delete(tenant, vec![event, stale]).await?;
     registry.forget(&tenant.id, tenant.domains.iter().map(|d| d.host.as_str()));
     tracing::info!(tenant = %tenant.id, "a deleted tenant was removed");
     Ok(())

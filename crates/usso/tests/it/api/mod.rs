@@ -24,6 +24,7 @@ mod sessions;
 mod tenant_config;
 mod tenant_deletion;
 mod tenant_keys;
+mod tenant_settings;
 mod tenant_usage;
 mod user_access;
 mod user_removal;

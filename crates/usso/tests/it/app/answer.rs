@@ -94,6 +94,12 @@ impl Answer {
         self.json["items"].as_array().unwrap_or_else(|| panic!("{} is no list: {}", self.asked, self.text()))
     }
 
+    /// Any other status than this.
+    #[track_caller]
+    pub fn is_not(&self, status: u16) {
+        assert_ne!(self.status, status, "{} answered {}", self.asked, self.text());
+    }
+
     /// What every answer must have, and every error (contract 1.7).
     #[track_caller]
     pub fn check_house_rules(&self, is_head: bool) {

@@ -134,6 +134,17 @@ impl TestApp {
         startup::assemble(&config, 8000, ports).await.map(drop).map_err(|e| e.to_string())
     }
 
+    /// The services of a server like this one on another storage.
+    pub async fn state_on(&self, storage: Arc<dyn Storage>) -> AppState {
+        let ports = Ports { storage, ..self.ports.clone() };
+        startup::assemble(&self.config, 8000, ports).await.expect("the server starts").state
+    }
+
+    /// Its database.
+    pub fn storage(&self) -> Arc<dyn Storage> {
+        self.ports.storage.clone()
+    }
+
     /// What it was configured with.
     pub fn config(&self) -> &Config {
         &self.config

@@ -2,8 +2,8 @@
 
 use kernel::storage::DocumentPage;
 use kernel::{
-    BoxFuture, Document, Effect, KindSpec, Located, Partition, Place, Position, Query, Revision, Settlement,
-    Storage, StorageError, StoredEffect, Timestamp,
+    BoxFuture, Document, Effect, Extent, KindSpec, Located, Partition, Place, Position, Query, Revision,
+    Settlement, Storage, StorageError, StoredEffect, Timestamp,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -146,6 +146,10 @@ impl Storage for Faulty {
         now: Timestamp,
     ) -> Answer<'_, Vec<Located>> {
         self.inner.scan(kind, after, limit, now)
+    }
+
+    fn snapshot(&self, extent: Extent, now: Timestamp) -> Answer<'_, Vec<Located>> {
+        self.inner.snapshot(extent, now)
     }
 
     fn load(&self, mut documents: Vec<Located>) -> Answer<'_, u32> {

@@ -1,5 +1,6 @@
 //! Work on a whole installation: moving it, keeping a copy, giving it another master key.
 
+mod archive;
 mod backup;
 mod copy;
 mod exclusive;
