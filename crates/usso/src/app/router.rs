@@ -3,7 +3,7 @@
 use crate::access_control::roles;
 use crate::http::{AppState, docs, health};
 use crate::identity::sign_in::routes as auth;
-use crate::identity::{api_keys, onboarding, sessions, usage, users};
+use crate::identity::{agents, api_keys, onboarding, sessions, usage, users};
 use crate::tenant::{keys, tenants};
 use axum::Router;
 use axum::response::Redirect;
@@ -21,7 +21,7 @@ pub const API: &str = "/api/sso/v1";
 #[openapi(
     info(title = "USSO", description = "Multi-tenant single sign-on: sign-in, sessions, tokens, tenants.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")),
-    tags((name = "Authentication"), (name = "Sessions"), (name = "API keys"), (name = "Roles"), (name = "Users"), (name = "Profiles"), (name = "Tenants"), (name = "Keys"), (name = "Health"))
+    tags((name = "Authentication"), (name = "Sessions"), (name = "API keys"), (name = "Agents"), (name = "Roles"), (name = "Users"), (name = "Profiles"), (name = "Tenants"), (name = "Keys"), (name = "Health"))
 )]
 struct Document;
 
@@ -31,6 +31,7 @@ fn described() -> OpenApiRouter<AppState> {
         .merge(onboarding::routes::router())
         .merge(sessions::routes::router())
         .merge(api_keys::routes::router())
+        .merge(agents::routes::router())
         .merge(roles::routes::router())
         .merge(users::routes::router())
         .merge(users::identifiers::routes::router())

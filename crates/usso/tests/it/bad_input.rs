@@ -84,6 +84,7 @@ struct Walk {
     session: String,
     key: String,
     user: String,
+    agent: String,
     count: usize,
     wrong: Vec<String>,
 }
@@ -98,12 +99,15 @@ impl Walk {
         let key = admin.post("/apikeys", json!({})).await.expect(201).str("id").to_owned();
         let user = admin.post("/users", json!({"identifier": "target@example.com"})).await.expect(201);
         let user = user.str("id").to_owned();
+        let agent = admin.post("/agents", json!({"name": "Target"})).await.expect(201);
+        let agent = agent.str("id").to_owned();
         let _ = admin.post("/roles", json!({"name": "Target", "slug": "target_role"})).await.expect(201);
         Self {
             token: admin.access().to_owned(),
             session: spare.session_id().to_owned(),
             key,
             user,
+            agent,
             app,
             count: 0,
             wrong: Vec::new(),
@@ -120,6 +124,7 @@ impl Walk {
             .path
             .replace("{session_id}", &self.session)
             .replace("{key_id}", &self.key)
+            .replace("{agent_id}", &self.agent)
             .replace("{tenant_id}", "org_target")
             .replace("{role_id}", "target_role")
             .replace("{user_id}", &self.user)
@@ -133,6 +138,7 @@ impl Walk {
             "/sessions",
             "/tenants",
             "/apikeys",
+            "/agents",
             "/roles",
             "/users",
             "/identifiers",
@@ -178,6 +184,9 @@ fn good(operation: &str) -> Value {
         // Refused for what it says: with a right one every request would make a key.
         "create_api_key" => json!({"agent_id": "service:nobody"}),
         "update_api_key" => json!({"name": "Target"}),
+        // Refused for what it says: with a right one every request would make an agent.
+        "create_agent" => json!({"name": "Target", "alg": "RS256"}),
+        "update_agent" => json!({"name": "Target"}),
         // Refused for what it says: with a right one every request would make a role.
         "create_role" => json!({"name": "Target", "slug": "No Slug"}),
         "update_role" => json!({"name": "Target"}),

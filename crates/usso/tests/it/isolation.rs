@@ -38,6 +38,7 @@ enum Id {
 /// What an administrator posts to make something with an id.
 fn making(path: &str) -> Value {
     match path {
+        "/agents" => json!({"name": "Agent {n}", "description": CANARY}),
         "/roles" => json!({"name": "Role {n}", "description": CANARY}),
         "/users" => json!({"identifier": "made{n}@example.com", "name": CANARY}),
         other => panic!("{other} has no body here"),
@@ -45,7 +46,7 @@ fn making(path: &str) -> Value {
 }
 
 /// The paths things with ids are made by.
-const MADE: [&str; 2] = ["/roles", "/users"];
+const MADE: [&str; 3] = ["/agents", "/roles", "/users"];
 
 /// What must hold for one operation.
 struct Row {
@@ -145,6 +146,17 @@ fn rows(world: &World) -> BTreeMap<&'static str, Row> {
             "verify_api_key",
             Row { foreign: vec![(json!({"api_key": world.key_a.1}), 401)], ..row(Needs::Nothing, Id::None) },
         ),
+        ("list_agents", row(Needs::Session, Id::None)),
+        (
+            "create_agent",
+            Row { body: Some(json!({"name": "Made {n}"})), own: 201, ..row(Needs::Admin, Id::None) },
+        ),
+        ("get_agent", row(Needs::Admin, Id::Made("/agents"))),
+        (
+            "update_agent",
+            Row { body: Some(json!({"description": "{n}"})), ..row(Needs::Admin, Id::Made("/agents")) },
+        ),
+        ("delete_agent", row(Needs::Admin, Id::Made("/agents"))),
         ("list_roles", row(Needs::Admin, Id::None)),
         (
             "create_role",
