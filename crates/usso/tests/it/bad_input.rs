@@ -46,7 +46,14 @@ fn types_of(document: &Value, schema: &Value) -> Vec<String> {
 }
 
 /// Operations that change something and take no body.
-const BODILESS: [&str; 4] = ["restore_tenant", "restore_user", "erase_user", "impersonate_user"];
+const BODILESS: [&str; 6] = [
+    "restore_tenant",
+    "restore_user",
+    "erase_user",
+    "impersonate_user",
+    "authenticate_agent",
+    "agent_scopes",
+];
 
 fn operations() -> Vec<Operation> {
     let document = serde_json::to_value(usso::app::router::openapi()).expect("JSON");

@@ -151,6 +151,8 @@ fn rows(world: &World) -> BTreeMap<&'static str, Row> {
             "create_agent",
             Row { body: Some(json!({"name": "Made {n}"})), own: 201, ..row(Needs::Admin, Id::None) },
         ),
+        ("authenticate_agent", row(Needs::Nothing, Id::None)),
+        ("agent_scopes", row(Needs::Nothing, Id::None)),
         ("get_agent", row(Needs::Admin, Id::Made("/agents"))),
         (
             "update_agent",
@@ -548,6 +550,7 @@ async fn public(
     if row.foreign.is_empty() && row.query.is_none() && row.body.is_none() {
         let answer = walk.send(operation, &base).await;
         let wanted = match operation.id.as_str() {
+            "authenticate_agent" | "agent_scopes" => 401,
             "refresh_by_cookie" if !(in_cookie && *is_own) => 401,
             _ => 200,
         };

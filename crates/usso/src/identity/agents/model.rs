@@ -1,7 +1,13 @@
 //! The record of an agent.
 
-use kernel::{AgentId, Key, Record, UserId};
+use crate::identity::sessions::model::Session;
+use crate::identity::users::model::{ActivationStatus, User};
+use crate::tenant::TenantScope;
+use kernel::{AgentId, Key, Record, Revision, Stored, UserId};
+use protocol::scope;
 use serde::{Deserialize, Serialize};
+use serde_json::Map;
+use std::collections::BTreeMap;
 
 /// A program with a key of its own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,6 +62,40 @@ pub fn kid_key(kid: &str) -> Key {
 }
 
 impl Agent {
+    /// What it holds in one of its sessions now: no more than it may, and than the session was opened for.
+    pub fn held_in(&self, session: &Session) -> Vec<String> {
+        match &session.scopes {
+            Some(cap) => scope::common(cap, &self.scopes).into_iter().map(str::to_owned).collect(),
+            None => self.scopes.clone(),
+        }
+    }
+
+    /// Somebody who exists nowhere else, owns nothing and belongs nowhere: for what asks of every caller which user it is.
+    pub fn stand_in(&self, tenant: &TenantScope) -> Stored<User> {
+        let now = tenant.now();
+        let record = User {
+            id: UserId::generate(now, tenant.random()),
+            name: Some(self.name.clone()),
+            identifiers: Vec::new(),
+            credentials: Vec::new(),
+            roles: Vec::new(),
+            scopes: Vec::new(),
+            workspace_ids: Vec::new(),
+            workspace_roles: BTreeMap::new(),
+            is_active: false,
+            activation_status: ActivationStatus::Deactive,
+            avatar_url: None,
+            custom_claims: Map::new(),
+            session_epoch: 0,
+            is_limited: false,
+            meta_data: Map::new(),
+            profile: None,
+            history: Vec::new(),
+            deleted_at: None,
+        };
+        Stored { record, revision: Revision::generate(tenant.random()), created_at: now, updated_at: now }
+    }
+
     /// The agent with another public key; what was signed with the old one ends.
     #[must_use]
     pub fn with_key(&self, verify_key: String, kid: String) -> Self {

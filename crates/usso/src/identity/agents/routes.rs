@@ -1,18 +1,21 @@
 //! `/agents`.
 
+use super::auth::{self, AgentAuthError};
 use super::model::Agent;
-use super::schema::{AgentView, CreateAgent, CreatedAgentView, UpdateAgent};
+use super::schema::{AgentLoginView, AgentScopesView, AgentView, CreateAgent, CreatedAgentView, UpdateAgent};
 use super::service::{self, AgentError, Granter};
 use crate::access_control::permission::{Permission, PermissionDenied, Resource};
 use crate::access_control::visible::visible;
+use crate::http::caller::{Presented, Source, presented};
 use crate::http::error::{ErrorView, storage};
 use crate::http::list::{ListParams, ListView, Params, answer, flag};
 use crate::http::revision::{IfMatch, Tagged};
-use crate::http::{ApiError, AppState, Caller, Json, creating};
+use crate::http::{ApiError, AppState, Caller, Json, Tenant, creating};
 use crate::tenant::{Actor, ClientInfo};
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
-use kernel::{Record, Stored, TagMatch};
+use http::HeaderMap;
+use kernel::{ProblemKind, Record, Stored, TagMatch};
 use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -24,7 +27,44 @@ const DELETE: Permission = Permission::new("delete", Resource::Agents);
 
 /// The routes.
 pub fn router() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(get, update, delete))
+    OpenApiRouter::new()
+        .routes(routes!(list, create))
+        .routes(routes!(authenticate))
+        .routes(routes!(scopes))
+        .routes(routes!(get, update, delete))
+}
+
+/// The token an agent signed: a bearer, and nothing else will do.
+fn signed(headers: &HeaderMap) -> Result<&str, ApiError> {
+    match presented(headers)? {
+        Some(Presented::Token(token, Source::Header)) => Ok(token),
+        Some(Presented::ApiKey(_)) => Err(AgentAuthError::Refused.into()),
+        Some(Presented::Token(_, Source::Cookie)) | None => {
+            Err(ApiError::new(ProblemKind::Unauthenticated, "NOT_AUTHENTICATED", "No agent token"))
+        }
+    }
+}
+
+/// Exchange a JWT an agent signed for an access token
+///
+/// Signed with the agent's key; `kid`, `iss` or both name the agent. At most five minutes old, and accepted once.
+#[utoipa::path(post, path = "/agents/auth", tag = "Agents", operation_id = "authenticate_agent",
+    security(("bearer" = [])),
+    responses((status = 200, body = AgentLoginView), (status = 400, body = ErrorView),
+        (status = 401, body = ErrorView), (status = 403, body = ErrorView)))]
+pub async fn authenticate(tenant: Tenant, headers: HeaderMap) -> Result<Json<AgentLoginView>, ApiError> {
+    let (issuer, client) = (tenant.issuer(), tenant.client());
+    let signed_in = auth::exchange(&tenant.scope, &issuer, signed(&headers)?, &client).await?;
+    Ok(Json(AgentLoginView::of(signed_in.tokens)))
+}
+
+/// What an agent may ask for, by a JWT it signed
+#[utoipa::path(post, path = "/agents/scopes", tag = "Agents", operation_id = "agent_scopes",
+    security(("bearer" = [])),
+    responses((status = 200, body = AgentScopesView), (status = 401, body = ErrorView)))]
+pub async fn scopes(tenant: Tenant, headers: HeaderMap) -> Result<Json<AgentScopesView>, ApiError> {
+    let proven = auth::prove(&tenant.scope, signed(&headers)?).await?;
+    Ok(Json(AgentScopesView::of(tenant.scope.id().as_str(), &proven.agent)))
 }
 
 /// Which agents to list.
@@ -48,9 +88,9 @@ fn may(caller: &Caller, permission: Permission, agent: &Agent) -> bool {
     caller.may(permission, &attributes)
 }
 
-/// Whether the caller made the agent.
+/// Whether the caller made the agent, or is it.
 fn is_own(caller: &Caller, agent: &Agent) -> bool {
-    caller.user.id == agent.user_id
+    caller.user.id == agent.user_id || caller.agent().is_some_and(|own| own.id == agent.id)
 }
 
 /// Finds an agent that the caller may do this with: any the permission admits, and those they made, for which the user
@@ -85,8 +125,12 @@ fn check_workspace(caller: &Caller, id: Option<&str>) -> Result<(), AgentError> 
         let manage = Permission::new("manage", Resource::Workspaces);
         caller.may(manage, &[("tenant_id", caller.tenant.scope.id().as_str()), ("id", id), ("uid", id)])
     };
+    let belongs = |id| match caller.agent() {
+        Some(agent) => agent.workspace_id.as_deref() == Some(id),
+        None => caller.user.workspace(Some(id)).is_some(),
+    };
     match id {
-        Some(id) if caller.user.workspace(Some(id)).is_none() && !manages(id) => {
+        Some(id) if !belongs(id) && !manages(id) => {
             Err(AgentError::Invalid("workspace_id: not a workspace of yours".into()))
         }
         _ => Ok(()),
@@ -107,14 +151,14 @@ fn granter<'a>(caller: &'a Caller, (actor, client): &'a (Actor, ClientInfo)) -> 
 pub async fn create(State(state): State<AppState>, request: Request) -> Result<Response, ApiError> {
     creating::once(&state, request, "create_agent", async |caller: &Caller, new: CreateAgent| {
         let scope = &caller.tenant.scope;
-        let mut attributes = vec![("tenant_id", scope.id().as_str()), ("user_id", caller.user.id.as_str())];
+        let mut attributes = vec![("tenant_id", scope.id().as_str()), ("user_id", caller.maker().as_str())];
         attributes.extend(new.workspace_id.iter().map(|id| ("workspace_id", id.as_str())));
         if !caller.may(CREATE, &attributes) {
             return Err(PermissionDenied(CREATE).into());
         }
         check_workspace(caller, new.workspace_id.as_deref())?;
         let author = (caller.actor(), caller.tenant.client());
-        let (agent, private) = service::create(scope, &caller.user.id, new, granter(caller, &author)).await?;
+        let (agent, private) = service::create(scope, caller.maker(), new, granter(caller, &author)).await?;
         let view = AgentView::of(scope.id().as_str(), &agent);
         let private = private.as_ref().map(|pem| pem.as_str());
         Ok((agent.revision, CreatedAgentView::of(view, private, &caller.tenant.issuer())))

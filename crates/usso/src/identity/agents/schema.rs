@@ -1,7 +1,10 @@
 //! What agents look like on the wire (contract 5.6, 6.6b).
 
 use super::model::Agent;
+use crate::identity::sign_in::schema::{ClaimsView, TokenView, TokensView};
+use crate::identity::tokens::TokenPair;
 use crate::tenant::patch::given;
+use crate::tenant::verify::Claims;
 use kernel::{Stored, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -112,6 +115,114 @@ impl AgentView {
             is_deleted: false,
             created_at: agent.created_at,
             updated_at: agent.updated_at,
+        }
+    }
+}
+
+/// Tokens of an agent, under every name the published clients read.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AgentLoginView {
+    /// The access token.
+    pub access_token: String,
+    /// The refresh token.
+    pub refresh_token: String,
+    /// `Bearer`.
+    pub token_type: &'static str,
+    /// Seconds the access token lives.
+    pub expires_in: i64,
+    /// `completed`.
+    pub status: &'static str,
+    /// The tokens under their short names.
+    pub tokens: TokensView,
+    /// The tokens under their long names.
+    pub token: TokenView,
+    /// The access token's claims.
+    #[serde(flatten)]
+    pub claims: ClaimsView,
+}
+
+impl AgentLoginView {
+    /// A fresh pair.
+    pub fn of(tokens: TokenPair) -> Self {
+        let refresh = Some(tokens.refresh.clone());
+        Self {
+            tokens: TokensView { access: tokens.access.clone(), refresh: refresh.clone() },
+            token: TokenView { access_token: tokens.access.clone(), refresh_token: refresh },
+            access_token: tokens.access,
+            refresh_token: tokens.refresh,
+            token_type: "Bearer",
+            expires_in: tokens.expires_in,
+            status: "completed",
+            claims: tokens.claims.into(),
+        }
+    }
+}
+
+/// What an agent may ask for.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AgentScopesView {
+    /// `service:…`.
+    pub id: String,
+    /// The same as `id`.
+    pub agent_id: String,
+    /// The tenant.
+    pub tenant_id: String,
+    /// The workspace it acts in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workspace_id: Option<String>,
+    /// All it may.
+    pub scopes: Vec<String>,
+    /// Always empty: agents have scopes.
+    pub roles: Vec<String>,
+}
+
+impl AgentScopesView {
+    /// An agent of a tenant.
+    pub fn of(tenant_id: &str, agent: &Agent) -> Self {
+        let id = agent.id.as_str().to_owned();
+        Self {
+            agent_id: id.clone(),
+            id,
+            tenant_id: tenant_id.to_owned(),
+            workspace_id: agent.workspace_id.clone(),
+            scopes: agent.scopes.clone(),
+            roles: Vec::new(),
+        }
+    }
+}
+
+/// The caller, when it is an agent: what its access token says.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AgentMeView {
+    /// `service:…`.
+    pub id: String,
+    /// The same as `id`.
+    pub uid: String,
+    /// The same as `id`.
+    pub user_id: String,
+    /// What the agent is called.
+    pub name: String,
+    /// `agent`.
+    pub sub_type: &'static str,
+    /// `access`.
+    pub token_type: &'static str,
+    /// The access token's claims; its scopes as far as they are held now.
+    #[serde(flatten)]
+    pub claims: ClaimsView,
+}
+
+impl AgentMeView {
+    /// An agent by an access token that may this now.
+    pub fn of(agent: &Agent, claims: Claims, scopes: Vec<String>) -> Self {
+        let id = agent.id.as_str().to_owned();
+        Self {
+            uid: id.clone(),
+            user_id: id.clone(),
+            id,
+            name: agent.name.clone(),
+            sub_type: "agent",
+            token_type: "access",
+            claims: Claims { scopes: Some(scopes), ..claims }.into(),
         }
     }
 }

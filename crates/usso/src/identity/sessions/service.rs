@@ -127,6 +127,8 @@ pub async fn open(
     let session = Session {
         id: SessionId::generate(now, tenant.random()),
         user_id: user.id.clone(),
+        agent_id: None,
+        scopes: None,
         workspace_id: None,
         generation: 0,
         is_rotating: new.is_rotating && profile.settings.refresh_token_rotation,
@@ -182,7 +184,8 @@ pub async fn live(
     }
 }
 
-fn session_id(claims: &Claims) -> Result<SessionId, TokenError> {
+/// The session a token names.
+pub(crate) fn session_id(claims: &Claims) -> Result<SessionId, TokenError> {
     claims.session_id.as_deref().and_then(|id| SessionId::parse(id).ok()).ok_or(TokenError::Invalid)
 }
 
@@ -192,7 +195,7 @@ async fn live_user(
     session: &Session,
     claims: &Claims,
 ) -> Result<Arc<Stored<User>>, SessionError> {
-    if session.user_id.as_str() != claims.sub {
+    if session.subject() != claims.sub || session.agent_id.is_some() {
         return Err(TokenError::Invalid.into());
     }
     let user = identity.user(tenant, &session.user_id).await?.ok_or(TokenError::Revoked)?;

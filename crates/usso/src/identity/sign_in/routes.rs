@@ -5,12 +5,14 @@ use super::schema::{
     VerifiedView, VerifyToken,
 };
 use super::{Context, Input, Register, Step, advance};
-use crate::http::caller::{Presented, Principal, Source};
+use crate::http::caller::{AgentCredential, Presented, Principal, Source};
 use crate::http::error::ErrorView;
 use crate::http::list::Params;
 use crate::http::{
     ApiError, AppState, Caller, Json, OptionalJson, Tenant, caller, cookie, csrf, idempotency, json,
 };
+use crate::identity::agents::auth as agents;
+use crate::identity::agents::schema::AgentMeView;
 use crate::identity::api_keys::schema::KeyHolderView;
 use crate::identity::api_keys::service::Holder;
 use crate::identity::devices::Device;
@@ -187,8 +189,10 @@ fn refresh_cookie(headers: &HeaderMap) -> Result<&str, ApiError> {
 
 async fn rotate(state: &AppState, tenant: &Tenant, token: &str, in_body: bool) -> Result<Response, ApiError> {
     let (issuer, client) = (tenant.issuer(), tenant.client());
-    let signed_in = service::refresh(&state.identity, &tenant.scope, &issuer, token, &client).await?;
-    let tokens = signed_in.tokens;
+    let tokens = match agents::refresh(&state.identity, &tenant.scope, &issuer, token).await? {
+        Some(tokens) => tokens,
+        None => service::refresh(&state.identity, &tenant.scope, &issuer, token, &client).await?.tokens,
+    };
     let mut headers = HeaderMap::new();
     cookie::set_tokens(&mut headers, tenant, &tokens);
     Ok((headers, Json(RefreshView::of(tokens, in_body))).into_response())
@@ -297,7 +301,11 @@ pub async fn verify_token(
     if !is_wanted {
         return Err(TokenError::WrongType.into());
     }
-    service::live(&state.identity, &tenant.scope, &claims).await?;
+    if agents::is_of_agent(&claims) {
+        agents::live(&state.identity, &tenant.scope, &claims).await?;
+    } else {
+        service::live(&state.identity, &tenant.scope, &claims).await?;
+    }
     service::check_generation(&state.identity, &tenant.scope, &claims).await?;
     let claims = serde_json::to_value(claims.flattened()).unwrap_or_default();
     Ok(Json(VerifiedView { valid: true, active: true, claims }))
@@ -307,13 +315,21 @@ pub async fn verify_token(
 #[utoipa::path(get, path = "/me", tag = "Authentication", operation_id = "me", security(("bearer" = [])),
     responses((status = 200, body = MeView), (status = 401, body = ErrorView)))]
 pub async fn me(caller: Caller) -> Result<Response, ApiError> {
-    caller.at_home()?;
+    if caller.agent().is_none() {
+        caller.at_home()?;
+    }
     let Caller { tenant, principal, user } = caller;
     let tenant_id = tenant.scope.id().as_str();
     Ok(match principal {
         Principal::Session { claims, .. } => {
             let view = MeView::of(UserView::of(tenant_id, &user), *claims);
             ([(header::ETAG, user.revision.etag())], Json(view)).into_response()
+        }
+        Principal::Agent { agent, credential: AgentCredential::Session { claims, .. }, scopes } => {
+            Json(AgentMeView::of(&agent, *claims, scopes)).into_response()
+        }
+        Principal::Agent { credential: AgentCredential::ApiKey(_), .. } => {
+            return Err(ApiError::not_found());
         }
         Principal::ApiKey { key, scopes } => {
             let holder = KeyHolderView::of(tenant_id, tenant.issuer(), Holder { key, user, scopes });

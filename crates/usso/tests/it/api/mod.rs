@@ -1,6 +1,7 @@
 //! The API, file by file as the paths are.
 
 mod admin_tenants;
+mod agent_auth;
 mod agents;
 mod api_keys;
 mod cookies;
