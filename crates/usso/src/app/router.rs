@@ -32,6 +32,7 @@ fn described() -> OpenApiRouter<AppState> {
         .merge(sessions::routes::router())
         .merge(api_keys::routes::router())
         .merge(agents::routes::router())
+        .merge(agents::registration::routes::router())
         .merge(roles::routes::router())
         .merge(users::routes::router())
         .merge(users::identifiers::routes::router())

@@ -11,7 +11,7 @@ use crate::identity::agents::auth::{self as agents, is_of_agent};
 use crate::identity::agents::model::Agent;
 use crate::identity::api_keys::model::ApiKey;
 use crate::identity::api_keys::secret::PREFIX;
-use crate::identity::api_keys::service as api_keys;
+use crate::identity::api_keys::service::{self as api_keys, Owner};
 use crate::identity::sessions::model::Session;
 use crate::identity::sessions::service;
 use crate::identity::users::model::User;
@@ -263,8 +263,18 @@ impl FromRequestParts<AppState> for Caller {
             Presented::Token(token, source) => (token, source),
             Presented::ApiKey(secret) => {
                 let found = api_keys::authenticate(&state.identity, &tenant.scope, secret).await?;
-                let principal = Principal::ApiKey { key: found.key, scopes: found.scopes };
-                return Ok(Self { tenant, principal, user: found.user });
+                return Ok(match found.owner {
+                    Owner::User(user) => {
+                        let principal = Principal::ApiKey { key: found.key, scopes: found.scopes };
+                        Self { tenant, principal, user }
+                    }
+                    Owner::Agent(agent) => {
+                        let credential = AgentCredential::ApiKey(found.key);
+                        let user = Arc::new(agent.stand_in(&tenant.scope));
+                        let principal = Principal::Agent { agent, credential, scopes: found.scopes };
+                        Self { tenant, principal, user }
+                    }
+                });
             }
         };
         let claims = verify(&tenant.scope, token)?;

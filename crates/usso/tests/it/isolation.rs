@@ -11,6 +11,10 @@ use std::collections::BTreeMap;
 /// In the name and address of a user of tenant A; must never be seen from tenant B.
 const CANARY: &str = "canary-7f31c2";
 
+/// The sample of RFC 8410 §10.1.
+const PUBLIC_PEM: &str = "-----BEGIN PUBLIC KEY-----\n\
+    MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n";
+
 /// Who may do an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Needs {
@@ -150,6 +154,20 @@ fn rows(world: &World) -> BTreeMap<&'static str, Row> {
         (
             "create_agent",
             Row { body: Some(json!({"name": "Made {n}"})), own: 201, ..row(Needs::Admin, Id::None) },
+        ),
+        (
+            "create_registration_key",
+            Row { body: Some(json!({"name": "Key {n}"})), own: 201, ..row(Needs::Admin, Id::None) },
+        ),
+        (
+            "register_agent",
+            Row {
+                foreign: vec![(
+                    json!({"registration_key": world.registration_a, "name": "x", "verify_key": PUBLIC_PEM}),
+                    410,
+                )],
+                ..row(Needs::Nothing, Id::None)
+            },
         ),
         ("authenticate_agent", row(Needs::Nothing, Id::None)),
         ("agent_scopes", row(Needs::Nothing, Id::None)),
@@ -295,6 +313,8 @@ struct World {
     user_b: User,
     system: User,
     invitation_a: String,
+    /// A registration key of A's administrator.
+    registration_a: String,
     /// An API key of A's administrator: its id and its secret.
     key_a: (String, String),
     /// What A's administrator made, by path.
@@ -315,11 +335,13 @@ impl World {
         let invitation_a = invite(&app).await;
         let system = app.system_admin().await;
         let key_a = make_key(&a.admin()).await;
+        let registration_a = a.admin().post("/agents/registration-keys", json!({})).await.expect(201);
+        let registration_a = registration_a.str("registration_key").to_owned();
         let mut made_a = BTreeMap::new();
         for path in MADE {
             made_a.insert(path, make(&a.admin(), path, 0).await);
         }
-        Self { app, a, b, user_a, user_b, system, invitation_a, key_a, made_a, forged }
+        Self { app, a, b, user_a, user_b, system, invitation_a, registration_a, key_a, made_a, forged }
     }
 
     /// Everybody.

@@ -5,6 +5,7 @@
 
 pub mod auth;
 pub mod model;
+pub mod registration;
 pub mod routes;
 pub mod schema;
 pub mod service;

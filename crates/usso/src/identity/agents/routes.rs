@@ -11,6 +11,7 @@ use crate::http::error::{ErrorView, storage};
 use crate::http::list::{ListParams, ListView, Params, answer, flag};
 use crate::http::revision::{IfMatch, Tagged};
 use crate::http::{ApiError, AppState, Caller, Json, Tenant, creating};
+use crate::identity::api_keys::service::end_keys_of;
 use crate::tenant::{Actor, ClientInfo};
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
@@ -241,6 +242,7 @@ pub async fn delete(
     let author = (&caller.actor(), &caller.tenant.client());
     let check = |old: &Stored<Agent>| stale(&if_match, old);
     let agent = service::delete(&state.identity, scope, &found.id, author, check).await?;
+    end_keys_of(&state.identity, scope, &found.id, author).await?;
     let view = AgentView::of(scope.id().as_str(), &agent);
     Ok(Tagged(agent.revision, AgentView { is_active: false, is_deleted: true, ..view }))
 }

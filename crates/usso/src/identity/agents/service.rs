@@ -146,14 +146,25 @@ fn public_key(pem: &str) -> Result<Ed25519Public, AgentError> {
 
 /// The public key that was sent, or a new pair.
 fn key_of(new: &CreateAgent) -> Result<(Ed25519Public, Option<Zeroizing<String>>), AgentError> {
-    if new.alg.as_ref().is_some_and(|name| name.parse() != Ok(Algorithm::EdDsa)) {
-        return Err(AgentError::Invalid("alg: agents sign with EdDSA (Ed25519)".into()));
-    }
     if let Some(pem) = &new.verify_key {
         return Ok((public_key(pem)?, None));
     }
     let pair = SigningKey::generate(Algorithm::EdDsa)?;
     Ok((Ed25519Public::of(&pair)?, Some(private_pem(&pair)?)))
+}
+
+/// Checks all of a new agent that can be checked without the database.
+///
+/// # Errors
+/// Scopes the granter doesn't hold, values out of bounds.
+pub fn check(new: &CreateAgent, granter: Granter<'_>) -> Result<(), AgentError> {
+    check_scopes(granter.scopes, &new.scopes)?;
+    text("name", &new.name, MAX_NAME)?;
+    description(new.description.as_deref())?;
+    if new.alg.as_ref().is_some_and(|name| name.parse() != Ok(Algorithm::EdDsa)) {
+        return Err(AgentError::Invalid("alg: agents sign with EdDSA (Ed25519)".into()));
+    }
+    new.verify_key.as_deref().map(public_key).transpose().map(drop)
 }
 
 /// Makes an agent, and its pair of keys unless it brings a public one; the private half is told here and kept nowhere.
@@ -166,7 +177,7 @@ pub async fn create(
     new: CreateAgent,
     granter: Granter<'_>,
 ) -> Result<(Stored<Agent>, Option<Zeroizing<String>>), AgentError> {
-    check_scopes(granter.scopes, &new.scopes)?;
+    check(&new, granter)?;
     let name = text("name", &new.name, MAX_NAME)?;
     let (public, private) = key_of(&new)?;
     check_count(tenant, maker).await?;

@@ -14,7 +14,7 @@ use crate::http::{
 use crate::identity::agents::auth as agents;
 use crate::identity::agents::schema::AgentMeView;
 use crate::identity::api_keys::schema::KeyHolderView;
-use crate::identity::api_keys::service::Holder;
+use crate::identity::api_keys::service::{Holder, Owner};
 use crate::identity::devices::Device;
 use crate::identity::identifiers::IdentifierKind;
 use crate::identity::sessions::service;
@@ -328,11 +328,16 @@ pub async fn me(caller: Caller) -> Result<Response, ApiError> {
         Principal::Agent { agent, credential: AgentCredential::Session { claims, .. }, scopes } => {
             Json(AgentMeView::of(&agent, *claims, scopes)).into_response()
         }
-        Principal::Agent { credential: AgentCredential::ApiKey(_), .. } => {
-            return Err(ApiError::not_found());
+        Principal::Agent { agent, credential: AgentCredential::ApiKey(key), scopes } => {
+            let holder = Holder { key, owner: Owner::Agent(agent), scopes };
+            Json(KeyHolderView::of(tenant_id, tenant.issuer(), holder)).into_response()
         }
         Principal::ApiKey { key, scopes } => {
-            let holder = KeyHolderView::of(tenant_id, tenant.issuer(), Holder { key, user, scopes });
+            let holder = KeyHolderView::of(
+                tenant_id,
+                tenant.issuer(),
+                Holder { key, owner: Owner::User(user), scopes },
+            );
             Json(holder).into_response()
         }
     })

@@ -444,6 +444,66 @@ async fn who_made_an_agent_sees_and_ends_its_sessions() {
     is_ended(&export, &other).await;
 }
 
+/// Somebody by an API key.
+fn by_key(export: &Program, key: &Answer) -> Anonymous {
+    export.tenant.anonymous().with_header("x-api-key", key.str("api_key"))
+}
+
+#[tokio::test]
+async fn a_key_for_an_agent_acts_as_the_agent() {
+    let app = TestApp::new().await;
+    let export = program(&app, &["read:users", "read:roles"]).await;
+    let admin = export.tenant.admin();
+    let key = admin.post("/apikeys", json!({"agent_id": export.id()})).await.expect(201);
+    assert_eq!((key.str("agent_id"), &key["scopes"]), (export.id(), &json!(["read:users", "read:roles"])));
+    let body = json!({"api_key": key.str("api_key")});
+    let seen = export.tenant.anonymous().post("/apikeys/verify", body.clone()).await.expect(200);
+    assert_eq!(
+        (seen.str("sub"), seen.str("user_id"), seen.str("sub_type")),
+        (export.id(), export.id(), "api_key")
+    );
+    assert_eq!((&seen["scopes"], seen.str("name")), (&json!(["read:users", "read:roles"]), "Export"));
+    let agent = by_key(&export, &key);
+    agent.get("/users").await.expect(200);
+    assert_eq!(agent.get("/me").await.expect(200).str("sub"), export.id());
+    agent.post("/apikeys", json!({})).await.problem(404, "NOT_FOUND");
+    agent.get("/tenants/org_company_a").await.problem(403, "PERMISSION_DENIED");
+    let listed = admin.get(&format!("/apikeys?agent_id={}", export.id())).await.expect(200);
+    assert_eq!(listed.items().len(), 1);
+    // What the agent loses, its keys lose.
+    admin.patch(&export.path(), json!({"scopes": ["read:roles"]})).await.expect(200);
+    agent.get("/users").await.problem(403, "PERMISSION_DENIED");
+    agent.get("/roles").await.expect(200);
+    admin.patch(&export.path(), json!({"is_active": false})).await.expect(200);
+    agent.get("/roles").await.problem(401, "API_KEY_INVALID");
+    export.tenant.anonymous().post("/apikeys/verify", body).await.problem(401, "API_KEY_INVALID");
+    admin.patch(&export.path(), json!({"is_active": true})).await.expect(200);
+    agent.get("/roles").await.expect(200);
+    admin.delete(&export.path()).await.expect(200);
+    agent.get("/roles").await.problem(401, "API_KEY_INVALID");
+    admin.get(&format!("/apikeys/{}", key.str("id"))).await.problem(404, "NOT_FOUND");
+}
+
+#[tokio::test]
+async fn a_key_for_an_agent_is_made_by_who_made_or_may_change_it_and_for_no_more_than_either_may() {
+    let app = TestApp::new().await;
+    let export = program(&app, &["read:users"]).await;
+    let bob = export.tenant.user("bob").await;
+    let for_export = json!({"agent_id": export.id()});
+    bob.post("/apikeys", for_export.clone()).await.problem(404, "NOT_FOUND");
+    app.change_user(&bob, |u| u.scopes = vec!["read:agents".into()]).await;
+    let bob = bob.again().await;
+    bob.post("/apikeys", for_export.clone()).await.problem(403, "PERMISSION_DENIED");
+    app.change_user(&bob, |u| u.scopes = vec!["update:agents".into()]).await;
+    let bob = bob.again().await;
+    bob.post("/apikeys", for_export).await.problem(403, "SCOPE_NOT_DELEGABLE");
+    bob.post("/apikeys", json!({"agent_id": export.id(), "scopes": []})).await.expect(201);
+    let admin = export.tenant.admin();
+    let wider = json!({"agent_id": export.id(), "scopes": ["read:roles"]});
+    admin.post("/apikeys", wider).await.problem(403, "SCOPE_NOT_DELEGABLE");
+    admin.post("/apikeys", json!({"agent_id": "service:nobody"})).await.problem(404, "NOT_FOUND");
+}
+
 #[tokio::test]
 async fn a_suspended_tenants_agents_are_refused() {
     let app = TestApp::new().await;

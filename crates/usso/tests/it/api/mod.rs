@@ -2,6 +2,7 @@
 
 mod admin_tenants;
 mod agent_auth;
+mod agent_registration;
 mod agents;
 mod api_keys;
 mod cookies;
