@@ -118,6 +118,8 @@ id!(/// A tenant: `org_…`, derived from its slug.
     TenantId, "org_");
 id!(/// A user: `user:…`.
     UserId, "user:");
+id!(/// An agent, a program with a key of its own: `service:…`.
+    AgentId, "service:");
 id!(/// A session: `session:…`.
     SessionId, "session:");
 id!(/// A workspace: `ws_…`.

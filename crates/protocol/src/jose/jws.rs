@@ -144,6 +144,21 @@ impl<'a> Untrusted<'a> {
     /// # Errors
     /// One [`JoseError`] variant per rule.
     pub fn parse(token: &'a str) -> Result<Self, JoseError> {
+        Self::parse_naming(token, Algorithm::from_header)
+    }
+
+    /// As [`Untrusted::parse`], with the algorithm named in any case: agents' libraries write `ED25519` and `EDDSA`.
+    ///
+    /// # Errors
+    /// As [`Untrusted::parse`].
+    pub fn parse_any_case(token: &'a str) -> Result<Self, JoseError> {
+        Self::parse_naming(token, str::parse)
+    }
+
+    fn parse_naming(
+        token: &'a str,
+        algorithm: impl Fn(&str) -> Result<Algorithm, JoseError>,
+    ) -> Result<Self, JoseError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(JoseError::TooLarge);
         }
@@ -155,7 +170,7 @@ impl<'a> Untrusted<'a> {
                 _ => return Err(JoseError::Malformed("not three segments")),
             };
         let header_json = b64url::decode(header).map_err(|_| JoseError::InvalidBase64("the header"))?;
-        let header = parse_header(&header_json)?;
+        let header = parse_header(&header_json, algorithm)?;
         if signature.is_empty() {
             return Err(JoseError::Malformed("the signature is empty"));
         }
@@ -221,9 +236,12 @@ impl fmt::Debug for Untrusted<'_> {
     }
 }
 
-fn parse_header(json: &[u8]) -> Result<Header, JoseError> {
+fn parse_header(
+    json: &[u8],
+    algorithm: impl Fn(&str) -> Result<Algorithm, JoseError>,
+) -> Result<Header, JoseError> {
     let raw: RawHeader<'_> = strict_json::from_slice(json, MAX_HEADER_DEPTH).map_err(JoseError::Header)?;
-    let algorithm = Algorithm::from_header(&raw.alg)?;
+    let algorithm = algorithm(&raw.alg)?;
     if raw.crit.is_some() {
         return Err(JoseError::CriticalHeader);
     }

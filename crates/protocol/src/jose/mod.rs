@@ -11,6 +11,7 @@ mod error;
 mod jwk;
 mod jws;
 mod key;
+pub mod pem;
 pub mod strict_json;
 
 pub use algorithm::Algorithm;

@@ -25,6 +25,8 @@ pub struct Permission {
 /// A resource of our own API (contract 4.8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resource {
+    /// Agents: programs with a key of their own.
+    Agents,
     /// API keys.
     ApiKeys,
     /// Credentials of users.
@@ -53,6 +55,7 @@ impl Resource {
     /// The names a held scope may use; the first is canonical.
     const fn names(self) -> &'static [&'static str] {
         match self {
+            Self::Agents => &["agents", "agent"],
             Self::ApiKeys => &["apikeys", "apikey", "api-keys"],
             Self::Credentials => &["credentials", "credential"],
             Self::Invitations => &["invitations", "invitation"],

@@ -94,6 +94,7 @@ fn forget(state: &AppState, stale: &Stale) {
     match stale {
         Stale::Session { tenant, id } => state.identity.drop_session(tenant, id),
         Stale::User { tenant, id } => state.identity.drop_user(tenant, id),
+        Stale::Agent { tenant, id } => state.identity.drop_agent(tenant, id),
         Stale::ApiKey { tenant, id } => state.identity.drop_api_key(tenant, id),
         Stale::Role { tenant, slug } => state.identity.roles().drop_role(tenant, slug),
         Stale::Workspace { tenant, id } => state.identity.workspaces().drop_workspace(tenant, id),

@@ -9,6 +9,7 @@ use crate::http::client_ip::TrustedProxies;
 use crate::http::edge::Edge;
 use crate::http::{AppState, HttpConfig};
 use crate::identity::Identity;
+use crate::identity::agents::model::Agent;
 use crate::identity::api_keys::model::{ApiKey, ApiKeyUsage};
 use crate::identity::credentials::{Cost, Hasher, HasherConfig};
 use crate::identity::sessions::model::Session;
@@ -42,7 +43,7 @@ use tokio::sync::watch;
 pub type StartError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Every kind of record.
-pub fn kinds() -> [KindSpec; 15] {
+pub fn kinds() -> [KindSpec; 16] {
     [
         lease::Instance::spec(),
         lease::Turn::spec(),
@@ -54,6 +55,7 @@ pub fn kinds() -> [KindSpec; 15] {
         Workspace::spec(),
         Invitation::spec(),
         Session::spec(),
+        Agent::spec(),
         ApiKey::spec(),
         ApiKeyUsage::spec(),
         OneTime::spec(),

@@ -1,15 +1,17 @@
 //! Who is calling.
 //!
 //! A [`Caller`] exists only for a verified access token of this tenant whose session and user live now, or for one of its
-//! API keys whose user does. The first credential present decides; there is no fall-through to a weaker one (contract 1.4).
+//! API keys whose user does; and for agents in the same two ways. The first credential present decides; there is no fall-through to a weaker one (contract 1.4).
 
 use crate::access_control::permission::{Permission, PermissionDenied, Resource, narrowed};
 use crate::http::error::storage;
 use crate::http::visit::Visitor;
 use crate::http::{ApiError, AppState, Tenant, cookie, csrf};
+use crate::identity::agents::auth::{self as agents, is_of_agent};
+use crate::identity::agents::model::Agent;
 use crate::identity::api_keys::model::ApiKey;
 use crate::identity::api_keys::secret::PREFIX;
-use crate::identity::api_keys::service as api_keys;
+use crate::identity::api_keys::service::{self as api_keys, Owner};
 use crate::identity::sessions::model::Session;
 use crate::identity::sessions::service;
 use crate::identity::users::model::User;
@@ -19,25 +21,34 @@ use crate::tenant::verify::{Claims, TokenError, TokenType, verify};
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use http::{HeaderMap, header};
-use kernel::{ProblemKind, SessionId, Stored, TenantId};
+use kernel::{ProblemKind, SessionId, Stored, TenantId, UserId};
 use std::sync::Arc;
 
-/// A user of the tenant, signed in or by one of their API keys.
+/// A user or agent of the tenant, signed in or by one of its API keys.
 #[derive(Debug, Clone)]
 pub struct Caller {
     /// The tenant.
     pub tenant: Tenant,
-    /// By what the user acts.
+    /// By what they act.
     pub principal: Principal,
-    /// The user.
+    /// The user. An agent is none: here stands somebody who exists nowhere else and owns nothing.
     pub user: Arc<Stored<User>>,
     /// The workspace that what they hold counts in: the token's or key's, while they belong to it.
     pub workspace: Option<String>,
 }
 
-/// By what a user acts.
+/// By what somebody acts.
 #[derive(Debug, Clone)]
 pub enum Principal {
+    /// An agent.
+    Agent {
+        /// Which.
+        agent: Arc<Stored<Agent>>,
+        /// By what it acts.
+        credential: AgentCredential,
+        /// What that may now.
+        scopes: Vec<String>,
+    },
     /// A session.
     Session {
         /// What the access token says.
@@ -54,6 +65,20 @@ pub enum Principal {
         /// What it may now.
         scopes: Vec<String>,
     },
+}
+
+/// By what an agent acts.
+#[derive(Debug, Clone)]
+pub enum AgentCredential {
+    /// A session.
+    Session {
+        /// What the access token says.
+        claims: Box<Claims>,
+        /// The session.
+        session: Arc<Stored<Session>>,
+    },
+    /// An API key.
+    ApiKey(Arc<Stored<ApiKey>>),
 }
 
 /// A credential of a request.
@@ -120,30 +145,42 @@ impl Caller {
                 None => Actor::User(user),
             },
             Principal::ApiKey { key, .. } => Actor::ApiKey { user, key: key.id.as_str().to_owned() },
+            Principal::Agent { agent, credential, .. } => {
+                let agent = agent.id.as_str().to_owned();
+                match credential {
+                    AgentCredential::Session { .. } => Actor::Agent(agent),
+                    AgentCredential::ApiKey(key) => {
+                        Actor::ApiKey { user: agent, key: key.id.as_str().to_owned() }
+                    }
+                }
+            }
         }
     }
 
-    /// The scopes of the token or key that its user holds now.
+    /// The scopes of the token or key that its user or agent holds now.
     pub fn scopes(&self) -> &[String] {
         match &self.principal {
             Principal::Session { narrowed: Some(scopes), .. } => scopes,
             Principal::Session { claims, .. } => claims.scopes.as_deref().unwrap_or_default(),
-            Principal::ApiKey { scopes, .. } => scopes,
+            Principal::ApiKey { scopes, .. } | Principal::Agent { scopes, .. } => scopes,
         }
     }
 
     /// The session, when there is one.
     pub fn session_id(&self) -> Option<&SessionId> {
         match &self.principal {
-            Principal::Session { session, .. } => Some(&session.id),
-            Principal::ApiKey { .. } => None,
+            Principal::Session { session, .. }
+            | Principal::Agent { credential: AgentCredential::Session { session, .. }, .. } => {
+                Some(&session.id)
+            }
+            Principal::ApiKey { .. } | Principal::Agent { .. } => None,
         }
     }
 
     /// Whether the user is here themself: owning something is then enough to change it. A key needs the scope, or a key for
     /// little could do all its user does.
     pub fn is_signed_in(&self) -> bool {
-        self.session_id().is_some()
+        matches!(&self.principal, Principal::Session { .. })
     }
 
     /// Whether the user is here themself, and nobody in their name: only they change how they sign in, and hand on what
@@ -155,16 +192,34 @@ impl Caller {
     /// The API key, when it is one.
     pub fn api_key(&self) -> Option<&Stored<ApiKey>> {
         match &self.principal {
-            Principal::Session { .. } => None,
-            Principal::ApiKey { key, .. } => Some(key),
+            Principal::ApiKey { key, .. }
+            | Principal::Agent { credential: AgentCredential::ApiKey(key), .. } => Some(key),
+            Principal::Session { .. } | Principal::Agent { .. } => None,
         }
+    }
+
+    /// The agent, when it is one.
+    pub fn agent(&self) -> Option<&Stored<Agent>> {
+        match &self.principal {
+            Principal::Agent { agent, .. } => Some(agent),
+            Principal::Session { .. } | Principal::ApiKey { .. } => None,
+        }
+    }
+
+    /// The user to whom what is made belongs: of an agent, who made the agent.
+    pub fn maker(&self) -> &UserId {
+        self.agent().map_or(&self.user.id, |agent| &agent.user_id)
     }
 
     /// The id of the session or key.
     pub fn principal_id(&self) -> &str {
         match &self.principal {
-            Principal::Session { session, .. } => session.id.as_str(),
-            Principal::ApiKey { key, .. } => key.id.as_str(),
+            Principal::Session { session, .. }
+            | Principal::Agent { credential: AgentCredential::Session { session, .. }, .. } => {
+                session.id.as_str()
+            }
+            Principal::ApiKey { key, .. }
+            | Principal::Agent { credential: AgentCredential::ApiKey(key), .. } => key.id.as_str(),
         }
     }
 
@@ -176,9 +231,9 @@ impl Caller {
     /// Whether the caller is a user of this tenant and may have things of their own here.
     ///
     /// # Errors
-    /// `NOT_FOUND` for the system administrator who acts from outside.
+    /// `NOT_FOUND` for the system administrator who acts from outside, and for agents.
     pub fn at_home(&self) -> Result<(), ApiError> {
-        if self.tenant.info.is_visit { Err(ApiError::not_found()) } else { Ok(()) }
+        if self.tenant.info.is_visit || self.agent().is_some() { Err(ApiError::not_found()) } else { Ok(()) }
     }
 
     /// Whether the caller is the system administrator, in their own tenant or as a visitor in another.
@@ -206,6 +261,18 @@ impl<'a> From<&'a Caller> for Asker<'a> {
     }
 }
 
+impl Caller {
+    async fn of_agent(state: &AppState, tenant: Tenant, claims: Claims) -> Result<Self, ApiError> {
+        let (session, agent) = agents::live(&state.identity, &tenant.scope, &claims).await?;
+        let scopes = claims.scopes.as_deref().unwrap_or_default();
+        let scopes = narrowed(scopes, &agent.held_in(&session)).unwrap_or_else(|| scopes.to_vec());
+        let credential = AgentCredential::Session { claims: Box::new(claims), session };
+        let user = Arc::new(agent.stand_in(&tenant.scope));
+        let workspace = agent.workspace_id.clone();
+        Ok(Self { tenant, principal: Principal::Agent { agent, credential, scopes }, user, workspace })
+    }
+}
+
 impl FromRequestParts<AppState> for Caller {
     type Rejection = ApiError;
 
@@ -218,8 +285,19 @@ impl FromRequestParts<AppState> for Caller {
             Presented::Token(token, source) => (token, source),
             Presented::ApiKey(secret) => {
                 let found = api_keys::authenticate(&state.identity, &tenant.scope, secret).await?;
-                let principal = Principal::ApiKey { key: found.key, scopes: found.scopes };
-                return Ok(Self { tenant, principal, user: found.user, workspace: found.workspace });
+                let workspace = found.workspace;
+                return Ok(match found.owner {
+                    Owner::User(user) => {
+                        let principal = Principal::ApiKey { key: found.key, scopes: found.scopes };
+                        Self { tenant, principal, user, workspace }
+                    }
+                    Owner::Agent(agent) => {
+                        let credential = AgentCredential::ApiKey(found.key);
+                        let user = Arc::new(agent.stand_in(&tenant.scope));
+                        let principal = Principal::Agent { agent, credential, scopes: found.scopes };
+                        Self { tenant, principal, user, workspace }
+                    }
+                });
             }
         };
         let claims = verify(&tenant.scope, token)?;
@@ -228,6 +306,9 @@ impl FromRequestParts<AppState> for Caller {
         }
         if source == Source::Cookie && !parts.method.is_safe() {
             csrf::check(&tenant, &parts.headers)?;
+        }
+        if is_of_agent(&claims) {
+            return Self::of_agent(state, tenant, claims).await;
         }
         let (session, user) = service::live(&state.identity, &tenant.scope, &claims).await?;
         // What the token's workspace gives: the session may have moved on to another one.

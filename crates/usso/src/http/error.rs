@@ -15,6 +15,11 @@ use std::collections::BTreeMap;
 pub const CODES: &[(&str, u16, &str)] = &[
     ("ACCOUNT_INACTIVE", 403, "The secret was right, but the account may not sign in."),
     (
+        "AGENT_INVALID",
+        401,
+        "Not signed by an agent of this tenant that may sign in, or outdated, or used before; which is not told.",
+    ),
+    (
         "API_KEY_INVALID",
         401,
         "Not an API key of this tenant that may be used; which check failed is not told.",

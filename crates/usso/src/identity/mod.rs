@@ -4,6 +4,7 @@
 //! users. A cache entry is invalidated by the service that changes the record, after the write and before the
 //! answer, so a revocation holds from the next request on.
 
+pub mod agents;
 pub mod api_keys;
 pub mod attempts;
 pub mod credentials;
@@ -22,8 +23,9 @@ use crate::access_control::roles::effective::{Effective, effective};
 use crate::access_control::roles::memory::Roles;
 use crate::tenant::TenantScope;
 use crate::tenant::coherence::{Freshness, Stale};
+use agents::model::Agent;
 use kernel::cache::Cache;
-use kernel::{KeyId, SessionId, StorageError, Stored, TenantId, UserId};
+use kernel::{AgentId, KeyId, SessionId, StorageError, Stored, TenantId, UserId};
 use sessions::model::Session;
 use std::sync::Arc;
 use users::model::User;
@@ -36,6 +38,7 @@ pub struct Identity {
     hasher: credentials::Hasher,
     users: Cache<(TenantId, UserId), Arc<Stored<User>>>,
     sessions: Cache<(TenantId, SessionId), Arc<Stored<Session>>>,
+    agents: Cache<(TenantId, AgentId), Arc<Stored<Agent>>>,
     api_keys: api_keys::memory::ApiKeys,
     roles: Roles,
     workspaces: workspaces::memory::Workspaces,
@@ -49,6 +52,7 @@ impl Identity {
             hasher,
             users: Cache::new(CACHED),
             sessions: Cache::new(CACHED),
+            agents: Cache::new(CACHED),
             api_keys: api_keys::memory::ApiKeys::default(),
             roles: Roles::default(),
             workspaces: workspaces::memory::Workspaces::default(),
@@ -161,6 +165,42 @@ impl Identity {
         Ok(Some(user))
     }
 
+    /// An agent, from memory if possible.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn agent(
+        &self,
+        tenant: &TenantScope,
+        id: &AgentId,
+    ) -> Result<Option<Arc<Stored<Agent>>>, StorageError> {
+        let key = (tenant.id().clone(), id.clone());
+        if let Some(agent) = self.agents.get(&key)
+            && self.freshness.holds(|| tenant.now())
+        {
+            return Ok(Some(agent));
+        }
+        self.agent_from_store(tenant, id).await
+    }
+
+    /// An agent as it is stored now.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn agent_from_store(
+        &self,
+        tenant: &TenantScope,
+        id: &AgentId,
+    ) -> Result<Option<Arc<Stored<Agent>>>, StorageError> {
+        let key = (tenant.id().clone(), id.clone());
+        let stamp = self.agents.stamp(&key);
+        let Some(agent) = tenant.records::<Agent>().get(id.as_str()).await?.map(Arc::new) else {
+            return Ok(None);
+        };
+        self.agents.insert(key, agent.clone(), stamp);
+        Ok(Some(agent))
+    }
+
     /// A session, from memory if possible. Its generation may be behind; whoever depends on it compares and swaps.
     ///
     /// # Errors
@@ -224,6 +264,12 @@ impl Identity {
         stale_user(tenant, id).announce(tenant);
     }
 
+    /// Forgets an agent that was changed, here and on every instance.
+    pub fn forget_agent(&self, tenant: &TenantScope, id: &AgentId) {
+        self.drop_agent(tenant.id(), id);
+        stale_agent(tenant, id).announce(tenant);
+    }
+
     /// Forgets an API key that was changed, here and on every instance.
     pub fn forget_api_key(&self, tenant: &TenantScope, id: &KeyId) {
         self.drop_api_key(tenant.id(), id);
@@ -240,6 +286,11 @@ impl Identity {
         self.users.invalidate(&(tenant.clone(), id.clone()));
     }
 
+    /// Forgets an agent here.
+    pub fn drop_agent(&self, tenant: &TenantId, id: &AgentId) {
+        self.agents.invalidate(&(tenant.clone(), id.clone()));
+    }
+
     /// Forgets an API key here.
     pub fn drop_api_key(&self, tenant: &TenantId, id: &KeyId) {
         self.api_keys.drop_key(tenant, id);
@@ -249,6 +300,7 @@ impl Identity {
     pub fn forget_all(&self) {
         self.sessions.clear();
         self.users.clear();
+        self.agents.clear();
         self.api_keys.clear();
         self.roles.clear();
         self.workspaces.clear();
@@ -263,6 +315,11 @@ pub(crate) fn stale_session(tenant: &TenantScope, id: &SessionId) -> Stale {
 /// What changing a user makes stale.
 pub(crate) fn stale_user(tenant: &TenantScope, id: &UserId) -> Stale {
     Stale::User { tenant: tenant.id().clone(), id: id.clone() }
+}
+
+/// What changing an agent makes stale.
+pub(crate) fn stale_agent(tenant: &TenantScope, id: &AgentId) -> Stale {
+    Stale::Agent { tenant: tenant.id().clone(), id: id.clone() }
 }
 
 /// What changing an API key makes stale.

@@ -44,9 +44,11 @@ pub enum Actor {
     System,
     /// A user.
     User(String),
-    /// A user by one of their API keys.
+    /// An agent.
+    Agent(String),
+    /// A user or agent by one of its API keys.
     ApiKey {
-        /// The user.
+        /// The user or agent.
         user: String,
         /// The key.
         key: String,
@@ -66,7 +68,7 @@ impl Actor {
         match self {
             Self::Anonymous => "anonymous",
             Self::System => "system",
-            Self::User(id) | Self::ApiKey { user: id, .. } => id,
+            Self::User(id) | Self::Agent(id) | Self::ApiKey { user: id, .. } => id,
             Self::Impersonator { actor, .. } => actor,
         }
     }

@@ -3,7 +3,7 @@
 //! A change of something cached commits an invalidation with itself, which every instance reads from the feed within
 //! a second, and is published after it, which is sooner. Losing a message loses nothing but time.
 
-use kernel::{Effect, KeyId, Scope, SessionId, TenantId, Timestamp, Topic, UserId, WorkspaceId};
+use kernel::{AgentId, Effect, KeyId, Scope, SessionId, TenantId, Timestamp, Topic, UserId, WorkspaceId};
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -31,6 +31,13 @@ pub enum Stale {
         tenant: TenantId,
         /// Which.
         id: UserId,
+    },
+    /// An agent.
+    Agent {
+        /// Whose.
+        tenant: TenantId,
+        /// Which.
+        id: AgentId,
     },
     /// An API key.
     ApiKey {

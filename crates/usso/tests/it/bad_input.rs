@@ -46,13 +46,15 @@ fn types_of(document: &Value, schema: &Value) -> Vec<String> {
 }
 
 /// Operations that change something and take no body.
-const BODILESS: [&str; 6] = [
+const BODILESS: [&str; 8] = [
     "restore_tenant",
     "restore_user",
     "erase_user",
     "impersonate_user",
     "accept_workspace_invitation",
     "decline_workspace_invitation",
+    "authenticate_agent",
+    "agent_scopes",
 ];
 
 fn operations() -> Vec<Operation> {
@@ -95,6 +97,7 @@ struct Walk {
     session: String,
     key: String,
     user: String,
+    agent: String,
     count: usize,
     wrong: Vec<String>,
 }
@@ -109,6 +112,8 @@ impl Walk {
         let key = admin.post("/apikeys", json!({})).await.expect(201).str("id").to_owned();
         let user = admin.post("/users", json!({"identifier": "target@example.com"})).await.expect(201);
         let user = user.str("id").to_owned();
+        let agent = admin.post("/agents", json!({"name": "Target"})).await.expect(201);
+        let agent = agent.str("id").to_owned();
         let _ = admin.post("/roles", json!({"name": "Target", "slug": "target_role"})).await.expect(201);
         let _ = admin.post("/workspaces", json!({"name": "Target"})).await.expect(201);
         let invite = json!({"email": "target@example.com"});
@@ -120,6 +125,7 @@ impl Walk {
             session: spare.session_id().to_owned(),
             key,
             user,
+            agent,
             app,
             count: 0,
             wrong: Vec::new(),
@@ -136,6 +142,7 @@ impl Walk {
             .path
             .replace("{session_id}", &self.session)
             .replace("{key_id}", &self.key)
+            .replace("{agent_id}", &self.agent)
             .replace("{tenant_id}", "org_target")
             .replace("{role_id}", "target_role")
             .replace("/members/{user_id}", &format!("/members/{}", self.member))
@@ -152,6 +159,7 @@ impl Walk {
             "/sessions",
             "/tenants",
             "/apikeys",
+            "/agents",
             "/roles",
             "/users",
             "/identifiers",
@@ -161,7 +169,7 @@ impl Walk {
         ]
         .iter()
         .any(|p| operation.path.contains(p));
-        if asks_who && operation.id != "verify_api_key" {
+        if asks_who && !["verify_api_key", "register_agent"].contains(&operation.id.as_str()) {
             assert_eq!(
                 outside.status,
                 401,
@@ -198,6 +206,13 @@ fn good(operation: &str) -> Value {
         // Refused for what it says: with a right one every request would make a key.
         "create_api_key" => json!({"agent_id": "service:nobody"}),
         "update_api_key" => json!({"name": "Target"}),
+        // Refused for what it says: with a right one every request would make an agent.
+        "create_agent" => json!({"name": "Target", "alg": "RS256"}),
+        "create_registration_key" => json!({"name": "Target"}),
+        "register_agent" => {
+            json!({"registration_key": "usso_rk_nobodys", "name": "Target", "verify_key": "none"})
+        }
+        "update_agent" => json!({"name": "Target"}),
         // Refused for what it says: with a right one every request would make a role.
         "create_role" => json!({"name": "Target", "slug": "No Slug"}),
         "update_role" => json!({"name": "Target"}),

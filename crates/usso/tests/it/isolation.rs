@@ -11,6 +11,10 @@ use std::collections::BTreeMap;
 /// In the name and address of a user of tenant A; must never be seen from tenant B.
 const CANARY: &str = "canary-7f31c2";
 
+/// The sample of RFC 8410 §10.1.
+const PUBLIC_PEM: &str = "-----BEGIN PUBLIC KEY-----\n\
+    MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n";
+
 /// Who may do an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Needs {
@@ -42,6 +46,7 @@ enum Id {
 /// What an administrator posts to make something with an id.
 fn making(path: &str) -> Value {
     match path {
+        "/agents" => json!({"name": "Agent {n}", "description": CANARY}),
         "/roles" => json!({"name": "Role {n}", "description": CANARY}),
         "/users" => json!({"identifier": "made{n}@example.com", "name": CANARY}),
         "/workspaces" => json!({"name": "Workspace {n}", "description": CANARY}),
@@ -50,7 +55,7 @@ fn making(path: &str) -> Value {
 }
 
 /// The paths things with ids are made by.
-const MADE: [&str; 3] = ["/roles", "/users", "/workspaces"];
+const MADE: [&str; 4] = ["/agents", "/roles", "/users", "/workspaces"];
 
 /// What must hold for one operation.
 struct Row {
@@ -150,6 +155,33 @@ fn rows(world: &World) -> BTreeMap<&'static str, Row> {
             "verify_api_key",
             Row { foreign: vec![(json!({"api_key": world.key_a.1}), 401)], ..row(Needs::Nothing, Id::None) },
         ),
+        ("list_agents", row(Needs::Session, Id::None)),
+        (
+            "create_agent",
+            Row { body: Some(json!({"name": "Made {n}"})), own: 201, ..row(Needs::Admin, Id::None) },
+        ),
+        (
+            "create_registration_key",
+            Row { body: Some(json!({"name": "Key {n}"})), own: 201, ..row(Needs::Admin, Id::None) },
+        ),
+        (
+            "register_agent",
+            Row {
+                foreign: vec![(
+                    json!({"registration_key": world.registration_a, "name": "x", "verify_key": PUBLIC_PEM}),
+                    410,
+                )],
+                ..row(Needs::Nothing, Id::None)
+            },
+        ),
+        ("authenticate_agent", row(Needs::Nothing, Id::None)),
+        ("agent_scopes", row(Needs::Nothing, Id::None)),
+        ("get_agent", row(Needs::Admin, Id::Made("/agents"))),
+        (
+            "update_agent",
+            Row { body: Some(json!({"description": "{n}"})), ..row(Needs::Admin, Id::Made("/agents")) },
+        ),
+        ("delete_agent", row(Needs::Admin, Id::Made("/agents"))),
         ("list_roles", row(Needs::Admin, Id::None)),
         (
             "create_role",
@@ -326,6 +358,8 @@ struct World {
     user_b: User,
     system: User,
     invitation_a: String,
+    /// A registration key of A's administrator.
+    registration_a: String,
     /// An API key of A's administrator: its id and its secret.
     key_a: (String, String),
     /// What A's administrator made, by path.
@@ -348,12 +382,27 @@ impl World {
         let invitation_a = invite(&app).await;
         let system = app.system_admin().await;
         let key_a = make_key(&a.admin()).await;
+        let registration_a = a.admin().post("/agents/registration-keys", json!({})).await.expect(201);
+        let registration_a = registration_a.str("registration_key").to_owned();
         let mut made_a = BTreeMap::new();
         for path in MADE {
             made_a.insert(path, make(&a.admin(), path, 0).await);
         }
         let token_a = make_invitation(&a.admin(), &made_a["/workspaces"], 0).await;
-        Self { app, a, b, user_a, user_b, system, invitation_a, key_a, made_a, token_a, forged }
+        Self {
+            app,
+            a,
+            b,
+            user_a,
+            user_b,
+            system,
+            invitation_a,
+            registration_a,
+            key_a,
+            made_a,
+            token_a,
+            forged,
+        }
     }
 
     /// Everybody.
@@ -592,6 +641,7 @@ async fn public(
     if row.foreign.is_empty() && row.query.is_none() && row.body.is_none() {
         let answer = walk.send(operation, &base).await;
         let wanted = match operation.id.as_str() {
+            "authenticate_agent" | "agent_scopes" => 401,
             "refresh_by_cookie" if !(in_cookie && *is_own) => 401,
             _ if row.id == Id::Invitation => 410,
             _ => 200,

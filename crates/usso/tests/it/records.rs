@@ -10,6 +10,7 @@ use usso::access_control::roles::model::Role;
 use usso::app::lease::{Instance, Turn};
 use usso::app::master_key::Installation;
 use usso::app::startup;
+use usso::identity::agents::model::Agent;
 use usso::identity::api_keys::model::{ApiKey, ApiKeyUsage};
 use usso::identity::sessions::model::Session;
 use usso::identity::users::model::User;
@@ -68,6 +69,7 @@ fn every_record_once_written_is_readable() {
         check::<Workspace>(),
         check::<Invitation>(),
         check::<Session>(),
+        check::<Agent>(),
         check::<ApiKey>(),
         check::<ApiKeyUsage>(),
         check::<OneTime>(),

@@ -1,6 +1,6 @@
 //! The records of an API key and of its use.
 
-use kernel::{Key, KeyId, Record, Timestamp, UserId};
+use kernel::{AgentId, Key, KeyId, Record, Timestamp, UserId};
 use protocol::b64url;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
@@ -12,8 +12,11 @@ use super::secret::Digest;
 pub struct ApiKey {
     /// `key_…`.
     pub id: KeyId,
-    /// For whom it acts.
+    /// For whom it acts; of an agent's key, who made it.
     pub user_id: UserId,
+    /// The agent it acts for. Then it doesn't act for the user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_id: Option<AgentId>,
     /// The workspace it acts in.
     pub workspace_id: Option<String>,
     /// What its owner calls it.
@@ -51,7 +54,8 @@ impl Record for ApiKey {
     }
 
     fn tags(&self) -> Vec<String> {
-        vec![format!("user:{}", self.user_id), format!("active:{}", self.is_active)]
+        let agent = self.agent_id.iter().map(agent_tag);
+        agent.chain([format!("user:{}", self.user_id), format!("active:{}", self.is_active)]).collect()
     }
 
     fn sorts(&self) -> Vec<(&'static str, String)> {
@@ -61,6 +65,11 @@ impl Record for ApiKey {
     fn expires_at(&self) -> Option<Timestamp> {
         self.expires_at
     }
+}
+
+/// The tag of an agent's keys.
+pub fn agent_tag(id: &AgentId) -> String {
+    format!("agent:{id}")
 }
 
 /// The key a digest is found under.

@@ -2,12 +2,14 @@
 
 use super::model::ApiKey;
 use super::schema::{ApiKeyView, CreateApiKey, CreatedApiKeyView, KeyHolderView, UpdateApiKey, VerifyApiKey};
-use super::service::{self, ApiKeyError, Edit, Granter, NewApiKey};
+use super::service::{self, ApiKeyError, Bearer, Edit, Granter, NewApiKey};
 use crate::access_control::permission::{Permission, PermissionDenied, Resource};
 use crate::http::error::{ErrorView, storage};
 use crate::http::list::{ListParams, ListView, Params, answer, flag};
 use crate::http::revision::{IfMatch, Tagged};
 use crate::http::{ApiError, AppState, Caller, Json, Tenant, idempotency, json};
+use crate::identity::agents::model::Agent;
+use crate::identity::agents::service::{self as agents, AgentError};
 use crate::tenant::{Actor, ClientInfo};
 use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::response::{IntoResponse, Response};
@@ -45,6 +47,8 @@ pub fn router() -> OpenApiRouter<AppState> {
 pub struct ApiKeyFilter {
     /// Of this user; everybody's by default, for those who may read them.
     user_id: Option<String>,
+    /// Of this agent.
+    agent_id: Option<String>,
     /// Usable or not.
     #[param(value_type = Option<bool>)]
     is_active: Option<String>,
@@ -101,10 +105,22 @@ fn checked_name(name: Option<String>) -> Result<Option<String>, ApiError> {
     Ok(name)
 }
 
-fn wanted(request: CreateApiKey, now: Timestamp) -> Result<NewApiKey, ApiError> {
-    if request.agent_id.is_some() {
-        return Err(blame("agent_id", "keys for agents are not available"));
+/// The agent a key is wanted for, if the caller made it or may change it.
+async fn agent_of(caller: &Caller, id: &str) -> Result<Stored<Agent>, ApiError> {
+    let agent = agents::get(&caller.tenant.scope, id).await?;
+    let (id, tenant) = (agent.id.as_str(), caller.tenant.scope.id().as_str());
+    let attributes = [("tenant_id", tenant), ("user_id", agent.user_id.as_str()), ("id", id), ("uid", id)];
+    let may = |verb| caller.may(Permission::new(verb, Resource::Agents), &attributes);
+    if may("update") || caller.is_in_person() && agent.user_id == caller.user.id {
+        Ok(agent)
+    } else if may("read") {
+        Err(PermissionDenied(Permission::new("update", Resource::Agents)).into())
+    } else {
+        Err(AgentError::NotFound.into())
     }
+}
+
+fn wanted(request: CreateApiKey, now: Timestamp) -> Result<NewApiKey, ApiError> {
     let expires_at = match (request.expires_at, request.expires_in_days) {
         (Some(_), Some(_)) => return Err(blame("expires_in_days", "give this or expires_at, not both")),
         (None, Some(days)) if !(1..=MAX_DAYS).contains(&days) => {
@@ -117,7 +133,7 @@ fn wanted(request: CreateApiKey, now: Timestamp) -> Result<NewApiKey, ApiError> 
     Ok(NewApiKey { name, scopes: request.scopes, workspace_id: request.workspace_id, expires_at })
 }
 
-/// Make an API key for the caller
+/// Make an API key for the caller, or for an agent
 ///
 /// Its secret is in this answer and nowhere else.
 #[utoipa::path(post, path = "/apikeys", tag = "API keys", operation_id = "create_api_key",
@@ -132,17 +148,28 @@ pub async fn create(State(state): State<AppState>, request: Request) -> Result<R
     if caller.is_signed_in() && !caller.is_in_person() {
         return Err(PermissionDenied(CREATE).into());
     }
-    caller.at_home()?;
     let headers = parts.headers.clone();
     let body = json::read_json(Request::from_parts(parts, body), &state).await?;
     let scope = &caller.tenant.scope;
-    let new = wanted(json::parse(&body)?, scope.now())?;
+    let request: CreateApiKey = json::parse(&body)?;
+    let agent = match request.agent_id.as_deref() {
+        Some(id) => Some(agent_of(&caller, id).await?),
+        None => {
+            caller.at_home()?;
+            None
+        }
+    };
+    let new = wanted(request, scope.now())?;
     // The answer holds a secret: it is repeated to nobody but this caller, whatever they sign in with.
     let operation = format!("create_api_key {}", caller.principal_id());
     idempotency::once(&caller.tenant, &headers, (&operation, &body), async {
         let author = (caller.actor(), caller.tenant.client());
         let granter = granter(&caller, &author);
-        let (key, secret) = service::create(&state.identity, scope, &caller.user, new, granter).await?;
+        let bearer = match &agent {
+            Some(agent) => Bearer::Agent(agent, caller.maker()),
+            None => Bearer::User(&caller.user),
+        };
+        let (key, secret) = service::create(&state.identity, scope, bearer, new, granter).await?;
         let tag = HeaderValue::try_from(key.revision.etag()).unwrap_or(HeaderValue::from_static(""));
         let created = CreatedApiKeyView::of(ApiKeyView::of(scope.id().as_str(), &key, None), &secret);
         Ok((StatusCode::CREATED, [(header::ETAG, tag)], Json(created)).into_response())
@@ -167,6 +194,7 @@ pub async fn list(
     if let Some(user) = own.or(filter.user_id) {
         tags.push(TagMatch::Is(format!("user:{user}")));
     }
+    tags.extend(filter.agent_id.iter().map(|id| TagMatch::Is(format!("agent:{id}"))));
     if let Some(active) = flag("is_active", filter.is_active.as_deref())? {
         tags.push(TagMatch::Is(format!("active:{active}")));
     }

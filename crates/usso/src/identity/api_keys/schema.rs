@@ -1,7 +1,7 @@
 //! What API keys look like on the wire (contract 5.6, 6.6).
 
 use super::model::{ApiKey, ApiKeyUsage};
-use super::service::Holder;
+use super::service::{Holder, Owner};
 use crate::tenant::patch::given;
 use kernel::{Stored, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
@@ -23,7 +23,7 @@ pub struct CreateApiKey {
     pub expires_at: Option<Timestamp>,
     /// In how many days it ends, instead of `expires_at`.
     pub expires_in_days: Option<u32>,
-    /// Not available: keys act for users.
+    /// The agent it acts for, instead of the caller: one the caller made or may change.
     pub agent_id: Option<String>,
 }
 
@@ -61,9 +61,9 @@ pub struct ApiKeyView {
     pub uid: String,
     /// The tenant.
     pub tenant_id: String,
-    /// For whom it acts.
+    /// For whom it acts; of an agent's key, who made it.
     pub user_id: String,
-    /// Always null: it acts for a user.
+    /// The agent it acts for.
     pub agent_id: Option<String>,
     /// The workspace it acts in.
     pub workspace_id: Option<String>,
@@ -102,7 +102,7 @@ impl ApiKeyView {
             uid: key.id.as_str().to_owned(),
             tenant_id: tenant_id.to_owned(),
             user_id: key.user_id.as_str().to_owned(),
-            agent_id: None,
+            agent_id: key.agent_id.as_ref().map(|id| id.as_str().to_owned()),
             workspace_id: key.workspace_id.clone(),
             name: key.name.clone(),
             api_key_pattern: key.pattern.clone(),
@@ -141,7 +141,7 @@ impl CreatedApiKeyView {
 /// Whoever a key stands for, as the claims of an access token would say it.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct KeyHolderView {
-    /// The user.
+    /// The user or agent.
     pub sub: String,
     /// The same as `sub`.
     pub user_id: String,
@@ -180,11 +180,15 @@ pub struct KeyHolderView {
 impl KeyHolderView {
     /// The holder of a key in a tenant.
     pub fn of(tenant_id: &str, issuer: String, holder: Holder) -> Self {
-        let Holder { key, user, scopes, workspace } = holder;
+        let Holder { key, owner, scopes, workspace } = holder;
+        let (sub, owner_name) = match &owner {
+            Owner::User(user) => (user.id.as_str().to_owned(), None),
+            Owner::Agent(agent) => (agent.id.as_str().to_owned(), Some(agent.name.clone())),
+        };
         Self {
-            sub: user.id.as_str().to_owned(),
-            user_id: user.id.as_str().to_owned(),
-            name: key.name.clone(),
+            user_id: sub.clone(),
+            sub,
+            name: key.name.clone().or(owner_name),
             sub_type: "api_key",
             token_type: "access",
             tenant_id: tenant_id.to_owned(),

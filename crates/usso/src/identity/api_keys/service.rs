@@ -1,22 +1,23 @@
 //! Making, changing, ending and checking API keys.
 
-use super::model::{ApiKey, ApiKeyUsage};
+use super::model::{ApiKey, ApiKeyUsage, agent_tag};
 use super::secret;
 use crate::access_control::delegation::{DelegationError, may_grant};
+use crate::identity::agents::model::Agent;
 use crate::identity::users::model::User;
 use crate::identity::{Identity, stale_api_key};
 use crate::tenant::audit::Event;
 use crate::tenant::{Actor, ClientInfo, TenantScope};
 use kernel::{
-    Change, KeyId, Problem, ProblemKind, Query, Record, Scope, StorageError, Stored, TagMatch, Timestamp,
-    UserId,
+    AgentId, Change, KeyId, Problem, ProblemKind, Query, Record, Scope, StorageError, Stored, TagMatch,
+    Timestamp, UserId,
 };
 use protocol::{b64url, scope};
 use secrecy::{ExposeSecret, SecretString};
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// How many keys a user may have.
+/// How many keys a user may have, those made for agents included.
 pub const MAX_KEYS: u64 = 100;
 
 /// How many scopes a key may have.
@@ -144,25 +145,58 @@ pub struct NewApiKey {
     pub expires_at: Option<Timestamp>,
 }
 
-/// Makes a key for a user; answers its secret, too, which nobody can be told again.
+/// For whom a key is made.
+#[derive(Debug, Clone, Copy)]
+pub enum Bearer<'a> {
+    /// A user.
+    User(&'a User),
+    /// An agent, and the user to whom its key belongs.
+    Agent(&'a Agent, &'a UserId),
+}
+
+impl Bearer<'_> {
+    fn user_id(&self) -> &UserId {
+        match self {
+            Self::User(user) => &user.id,
+            Self::Agent(_, maker) => maker,
+        }
+    }
+
+    fn belongs_to(&self, workspace: &str) -> bool {
+        match self {
+            Self::User(user) => user.workspace(Some(workspace)).is_some(),
+            Self::Agent(agent, _) => agent.workspace_id.as_deref() == Some(workspace),
+        }
+    }
+}
+
+/// Makes a key for a user or an agent, which may no more than either of them and the granter; answers its secret, too, which nobody can be told again.
 ///
 /// # Errors
 /// [`ApiKeyError::Scopes`] for scopes the granter doesn't hold; values that can't be; too many keys.
 pub async fn create(
     identity: &Identity,
     tenant: &TenantScope,
-    user: &User,
+    bearer: Bearer<'_>,
     new: NewApiKey,
     granter: Granter<'_>,
 ) -> Result<(Stored<ApiKey>, SecretString), ApiKeyError> {
     let now = tenant.now();
-    if let Some(scopes) = &new.scopes {
-        granter.check_scopes(scopes)?;
+    let scopes = match (&new.scopes, bearer) {
+        (Some(scopes), _) => scopes.clone(),
+        (None, Bearer::User(_)) => granter.scopes.to_vec(),
+        (None, Bearer::Agent(agent, _)) => agent.scopes.clone(),
+    };
+    if new.scopes.is_some() || matches!(bearer, Bearer::Agent(..)) {
+        granter.check_scopes(&scopes)?;
+    }
+    if let Bearer::Agent(agent, _) = bearer {
+        may_grant(&agent.scopes, &scopes)?;
     }
     let expires_at = new.expires_at.or(granter.key.and_then(|key| key.expires_at));
     granter.check_end(now, expires_at)?;
-    if new.workspace_id.as_ref().is_some_and(|id| !user.workspace_ids.contains(id)) {
-        return Err(ApiKeyError::Invalid("workspace_id: not a workspace of the user".into()));
+    if new.workspace_id.as_ref().is_some_and(|id| !bearer.belongs_to(id)) {
+        return Err(ApiKeyError::Invalid("workspace_id: not a workspace of whom the key is for".into()));
     }
     if let Some(parent) = granter.key {
         let ancestors = lineage(identity, tenant, parent).await?.ok_or(ApiKeyError::Refused)?;
@@ -170,15 +204,19 @@ pub async fn create(
             return Err(ApiKeyError::Invalid("This API key descends from too many others".into()));
         }
     }
-    check_count(tenant, &user.id).await?;
+    check_count(tenant, bearer.user_id()).await?;
     let secret = secret::make(tenant.token::<32>());
     let digest = secret::digest(secret.expose_secret()).ok_or(ApiKeyError::Refused)?;
     let key = ApiKey {
         id: KeyId::generate(now, tenant.random()),
-        user_id: user.id.clone(),
+        user_id: bearer.user_id().clone(),
+        agent_id: match bearer {
+            Bearer::User(_) => None,
+            Bearer::Agent(agent, _) => Some(agent.id.clone()),
+        },
         workspace_id: new.workspace_id,
         name: new.name,
-        scopes: new.scopes.unwrap_or_else(|| granter.scopes.to_vec()),
+        scopes,
         secret_hash: b64url::encode(digest),
         pattern: secret::pattern(&secret),
         is_active: true,
@@ -187,6 +225,7 @@ pub async fn create(
     };
     let event = Event::new("api_key.created", granter.actor.clone(), key.id.as_str(), granter.client)
         .with("user_id", key.user_id.as_str())
+        .with("agent_id", key.agent_id.as_ref().map(AgentId::as_str))
         .with("scopes", key.scopes.clone())
         .effect(tenant);
     Ok((tenant.records::<ApiKey>().insert(key, vec![event]).await?, secret))
@@ -311,13 +350,22 @@ pub async fn delete(
     Err(StorageError::Contended.into())
 }
 
+/// For whom a key acts.
+#[derive(Debug, Clone)]
+pub enum Owner {
+    /// A user.
+    User(Arc<Stored<User>>),
+    /// An agent.
+    Agent(Arc<Stored<Agent>>),
+}
+
 /// Whoever presented a key that may be used.
 #[derive(Debug, Clone)]
 pub struct Holder {
     /// The key.
     pub key: Arc<Stored<ApiKey>>,
     /// For whom it acts.
-    pub user: Arc<Stored<User>>,
+    pub owner: Owner,
     /// What it may now.
     pub scopes: Vec<String>,
     /// The workspace it acts in, while its user belongs to it.
@@ -339,17 +387,55 @@ pub async fn authenticate(
     let memory_counts = identity.freshness().holds(|| now);
     let found = identity.api_keys().find(tenant, &digest, memory_counts).await?;
     let key = found.filter(|key| key.has_digest(&digest) && key.is_live(now)).ok_or(ApiKeyError::Refused)?;
-    let user = identity.user(tenant, &key.user_id).await?.ok_or(ApiKeyError::Refused)?;
-    if !user.may_sign_in() {
-        return Err(ApiKeyError::Refused);
-    }
+    let (owner, held, workspace) = owner(identity, tenant, &key).await?.ok_or(ApiKeyError::Refused)?;
     let ancestors = lineage(identity, tenant, &key).await?.ok_or(ApiKeyError::Refused)?;
-    let held = identity.effective(tenant, &user, key.workspace_id.as_deref()).await?;
     let scopes = ancestors
         .iter()
-        .fold(narrowed(&key.scopes, &held.scopes), |scopes, ancestor| narrowed(&scopes, &ancestor.scopes));
+        .fold(narrowed(&key.scopes, &held), |scopes, ancestor| narrowed(&scopes, &ancestor.scopes));
     identity.api_keys().count(tenant.id(), &key.id, now);
-    Ok(Holder { key, user, scopes, workspace: held.workspace })
+    Ok(Holder { key, owner, scopes, workspace })
+}
+
+/// For whom a key acts, if they may, and what they hold.
+async fn owner(
+    identity: &Identity,
+    tenant: &TenantScope,
+    key: &ApiKey,
+) -> Result<Option<(Owner, Vec<String>, Option<String>)>, StorageError> {
+    if let Some(id) = &key.agent_id {
+        let agent = identity.agent(tenant, id).await?.filter(|agent| agent.is_active);
+        return Ok(agent.map(|a| (Owner::Agent(a.clone()), a.scopes.clone(), a.workspace_id.clone())));
+    }
+    let Some(user) = identity.user(tenant, &key.user_id).await?.filter(|user| user.may_sign_in()) else {
+        return Ok(None);
+    };
+    let held = identity.effective(tenant, &user, key.workspace_id.as_deref()).await?;
+    Ok(Some((Owner::User(user), held.scopes, held.workspace)))
+}
+
+/// Ends all keys of an agent that is gone. They are worth nothing already.
+///
+/// # Errors
+/// When the database is away.
+pub async fn end_keys_of(
+    identity: &Identity,
+    tenant: &TenantScope,
+    agent: &AgentId,
+    (actor, client): (&Actor, &ClientInfo),
+) -> Result<(), ApiKeyError> {
+    let own = Query::all(ApiKey::KIND).with_all(vec![TagMatch::Is(agent_tag(agent))]);
+    loop {
+        let page = tenant.records::<ApiKey>().page(own.clone()).await?;
+        if page.items.is_empty() {
+            return Ok(());
+        }
+        for key in page.items {
+            match delete(identity, tenant, &key.id, (actor, client), |_| Ok(())).await {
+                Ok(_) | Err(ApiKeyError::NotFound) => {}
+                Err(e) => return Err(e),
+            }
+        }
+    }
 }
 
 fn narrowed(scopes: &[String], to: &[String]) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! The session record and the refresh rule.
 
-use kernel::{Record, SessionId, Timestamp, UserId};
+use kernel::{AgentId, Record, SessionId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -12,8 +12,14 @@ const SECOND_GRACE: i64 = 60;
 pub struct Session {
     /// `session:…`.
     pub id: SessionId,
-    /// Whose it is.
+    /// Whose it is; of an agent's session, who made the agent.
     pub user_id: UserId,
+    /// The agent that acts in it. Then it is no session of the user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_id: Option<AgentId>,
+    /// What its tokens may at most; all that is held by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<Vec<String>>,
     /// The active workspace.
     pub workspace_id: Option<String>,
     /// The refresh generation: rises by one with every advancing refresh.
@@ -61,7 +67,9 @@ impl Record for Session {
     }
 
     fn tags(&self) -> Vec<String> {
-        vec![format!("user:{}", self.user_id), format!("active:{}", self.revoked_at.is_none())]
+        let agent = self.agent_id.iter().map(|id| format!("agent:{id}"));
+        let common = [format!("user:{}", self.user_id), format!("active:{}", self.revoked_at.is_none())];
+        common.into_iter().chain(agent).collect()
     }
 
     fn expires_at(&self) -> Option<Timestamp> {
@@ -83,6 +91,11 @@ pub enum Presented {
 }
 
 impl Session {
+    /// Who acts in it.
+    pub fn subject(&self) -> &str {
+        self.agent_id.as_ref().map_or(self.user_id.as_str(), AgentId::as_str)
+    }
+
     /// Judges a refresh token's generation.
     pub fn present(&self, generation: u32, now: Timestamp) -> Presented {
         if generation > self.generation {
@@ -137,6 +150,8 @@ pub(crate) mod tests {
         Session {
             id: SessionId::parse("session:abc").unwrap(),
             user_id: UserId::parse("user:abc").unwrap(),
+            agent_id: None,
+            scopes: None,
             workspace_id: None,
             generation: 0,
             is_rotating: true,

@@ -8,6 +8,7 @@ use crate::http::error::{ErrorView, storage};
 use crate::http::list::{ListParams, ListView, Params, answer, flag};
 use crate::http::revision::{IfMatch, Tagged};
 use crate::http::{ApiError, AppState, Caller, Json};
+use crate::identity::agents::auth as agents;
 use crate::tenant::settings::merge;
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -49,8 +50,16 @@ fn reach(caller: &Caller, permission: Permission) -> Result<Option<&UserId>, Per
 
 async fn view(state: &AppState, caller: &Caller, session: &Stored<Session>) -> SessionView {
     let scope = &caller.tenant.scope;
-    let owner = state.identity.user(scope, &session.user_id).await.ok().flatten();
-    let lives = owner.is_some_and(|user| is_live(scope, session, &user));
+    let lives = match &session.agent_id {
+        Some(id) => {
+            let agent = state.identity.agent(scope, id).await.ok().flatten();
+            agent.is_some_and(|agent| agents::is_live(scope, session, &agent))
+        }
+        None => {
+            let owner = state.identity.user(scope, &session.user_id).await.ok().flatten();
+            owner.is_some_and(|user| is_live(scope, session, &user))
+        }
+    };
     SessionView::of(
         scope.id().as_str(),
         session,

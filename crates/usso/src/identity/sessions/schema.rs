@@ -26,8 +26,10 @@ pub struct SessionView {
     pub uid: String,
     /// The tenant.
     pub tenant_id: String,
-    /// Whose it is.
+    /// Whose it is; of an agent's session, who made the agent.
     pub user_id: String,
+    /// The agent that acts in it.
+    pub agent_id: Option<String>,
     /// The active workspace.
     pub workspace_id: Option<String>,
     /// The device.
@@ -80,6 +82,7 @@ impl SessionView {
             uid: session.id.as_str().to_owned(),
             tenant_id: tenant_id.to_owned(),
             user_id: session.user_id.as_str().to_owned(),
+            agent_id: session.agent_id.as_ref().map(|id| id.as_str().to_owned()),
             workspace_id: session.workspace_id.clone(),
             device_info: DeviceInfo {
                 user_agent: user_agent.clone(),

@@ -136,6 +136,8 @@ pub async fn open(
         id: SessionId::generate(now, tenant.random()),
         user_id: user.id.clone(),
         workspace_id: new.workspace_id,
+        agent_id: None,
+        scopes: None,
         generation: 0,
         is_rotating: new.is_rotating && profile.settings.refresh_token_rotation,
         used_at: now,
@@ -194,7 +196,8 @@ pub async fn live(
     }
 }
 
-fn session_id(claims: &Claims) -> Result<SessionId, TokenError> {
+/// The session a token names.
+pub(crate) fn session_id(claims: &Claims) -> Result<SessionId, TokenError> {
     claims.session_id.as_deref().and_then(|id| SessionId::parse(id).ok()).ok_or(TokenError::Invalid)
 }
 
@@ -204,7 +207,7 @@ async fn live_user(
     session: &Session,
     claims: &Claims,
 ) -> Result<Arc<Stored<User>>, SessionError> {
-    if session.user_id.as_str() != claims.sub {
+    if session.subject() != claims.sub || session.agent_id.is_some() {
         return Err(TokenError::Invalid.into());
     }
     let user = identity.user(tenant, &session.user_id).await?.ok_or(TokenError::Revoked)?;

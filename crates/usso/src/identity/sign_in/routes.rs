@@ -5,14 +5,16 @@ use super::schema::{
     VerifiedView, VerifyToken,
 };
 use super::{Context, Input, Register, Step, advance};
-use crate::http::caller::{Presented, Principal, Source};
+use crate::http::caller::{AgentCredential, Presented, Principal, Source};
 use crate::http::error::ErrorView;
 use crate::http::list::Params;
 use crate::http::{
     ApiError, AppState, Caller, Json, OptionalJson, Tenant, caller, cookie, csrf, idempotency, json,
 };
+use crate::identity::agents::auth as agents;
+use crate::identity::agents::schema::AgentMeView;
 use crate::identity::api_keys::schema::KeyHolderView;
-use crate::identity::api_keys::service::Holder;
+use crate::identity::api_keys::service::{Holder, Owner};
 use crate::identity::devices::Device;
 use crate::identity::identifiers::IdentifierKind;
 use crate::identity::sessions::service;
@@ -197,8 +199,10 @@ async fn rotate(
     in_body: bool,
 ) -> Result<Response, ApiError> {
     let (issuer, client) = (tenant.issuer(), tenant.client());
-    let signed_in = service::refresh(&state.identity, &tenant.scope, &issuer, refresh, &client).await?;
-    let tokens = signed_in.tokens;
+    let tokens = match agents::refresh(&state.identity, &tenant.scope, &issuer, refresh.token).await? {
+        Some(tokens) => tokens,
+        None => service::refresh(&state.identity, &tenant.scope, &issuer, refresh, &client).await?.tokens,
+    };
     let mut headers = HeaderMap::new();
     cookie::set_tokens(&mut headers, tenant, &tokens);
     Ok((headers, Json(RefreshView::of(tokens, in_body))).into_response())
@@ -307,7 +311,11 @@ pub async fn verify_token(
     if !is_wanted {
         return Err(TokenError::WrongType.into());
     }
-    service::live(&state.identity, &tenant.scope, &claims).await?;
+    if agents::is_of_agent(&claims) {
+        agents::live(&state.identity, &tenant.scope, &claims).await?;
+    } else {
+        service::live(&state.identity, &tenant.scope, &claims).await?;
+    }
     service::check_generation(&state.identity, &tenant.scope, &claims).await?;
     let claims = serde_json::to_value(claims.flattened()).unwrap_or_default();
     Ok(Json(VerifiedView { valid: true, active: true, claims }))
@@ -317,7 +325,9 @@ pub async fn verify_token(
 #[utoipa::path(get, path = "/me", tag = "Authentication", operation_id = "me", security(("bearer" = [])),
     responses((status = 200, body = MeView), (status = 401, body = ErrorView)))]
 pub async fn me(caller: Caller) -> Result<Response, ApiError> {
-    caller.at_home()?;
+    if caller.agent().is_none() {
+        caller.at_home()?;
+    }
     let Caller { tenant, principal, user, workspace } = caller;
     let tenant_id = tenant.scope.id().as_str();
     Ok(match principal {
@@ -326,9 +336,19 @@ pub async fn me(caller: Caller) -> Result<Response, ApiError> {
                 MeView::of(UserView::of(tenant_id, &user), Claims { workspace_id: workspace, ..*claims });
             ([(header::ETAG, user.revision.etag())], Json(view)).into_response()
         }
+        Principal::Agent { agent, credential: AgentCredential::Session { claims, .. }, scopes } => {
+            Json(AgentMeView::of(&agent, *claims, scopes)).into_response()
+        }
+        Principal::Agent { agent, credential: AgentCredential::ApiKey(key), scopes } => {
+            let holder = Holder { key, owner: Owner::Agent(agent), scopes, workspace };
+            Json(KeyHolderView::of(tenant_id, tenant.issuer(), holder)).into_response()
+        }
         Principal::ApiKey { key, scopes } => {
-            let holder =
-                KeyHolderView::of(tenant_id, tenant.issuer(), Holder { key, user, scopes, workspace });
+            let holder = KeyHolderView::of(
+                tenant_id,
+                tenant.issuer(),
+                Holder { key, owner: Owner::User(user), scopes, workspace },
+            );
             Json(holder).into_response()
         }
     })

@@ -4,6 +4,7 @@
 //! its bearer is and may; a refresh token carries the session's generation `g` and nothing else of value.
 
 use crate::access_control::roles::effective::Effective;
+use crate::identity::agents::model::Agent;
 use crate::identity::identifiers::IdentifierKind;
 use crate::identity::sessions::model::Session;
 use crate::identity::users::model::User;
@@ -44,14 +45,51 @@ pub fn mint(
     session: &Session,
     (user, held): (&User, Effective),
 ) -> Result<TokenPair, KeyRingError> {
-    let now = tenant.now();
-    let keys = &tenant.profile().keys;
-    let lifetime = tenant.profile().settings.access_timeout.min(session.expires_at.seconds_since(now)).max(1);
-    let claims = access_claims(tenant, issuer, session, (user, held), lifetime);
+    let claims = access_claims(tenant, issuer, session, (user, held), lifetime(tenant, session));
+    pair(tenant, issuer, session, claims)
+}
+
+/// Mints the tokens of an agent's session, with what the agent holds now of what the session was opened for.
+///
+/// # Errors
+/// When the tenant has no key or signing fails.
+pub fn mint_for_agent(
+    tenant: &TenantScope,
+    issuer: &str,
+    session: &Session,
+    agent: &Agent,
+) -> Result<TokenPair, KeyRingError> {
+    let claims = Claims {
+        workspace_id: agent.workspace_id.clone(),
+        aud: session.aud.clone(),
+        roles: Some(Vec::new()),
+        scopes: Some(agent.held_in(session)),
+        amr: Some(session.amr.clone()),
+        acr: Some(session.acr.clone()),
+        sub_type: Some("agent".to_owned()),
+        user_name: Some(agent.name.clone()),
+        ..base_claims(tenant, issuer, session, (TokenType::Access, lifetime(tenant, session)))
+    };
+    pair(tenant, issuer, session, claims)
+}
+
+/// Seconds an access token of the session may live now.
+fn lifetime(tenant: &TenantScope, session: &Session) -> i64 {
+    tenant.profile().settings.access_timeout.min(session.expires_at.seconds_since(tenant.now())).max(1)
+}
+
+fn pair(
+    tenant: &TenantScope,
+    issuer: &str,
+    session: &Session,
+    claims: Claims,
+) -> Result<TokenPair, KeyRingError> {
+    let (now, keys) = (tenant.now(), &tenant.profile().keys);
     let access = keys.sign(KeyUse::Access, &claims.flattened(), now)?;
     let refresh = keys.sign(KeyUse::Access, &refresh_claims(tenant, issuer, session), now)?;
     let refresh_expires_in = session.expires_at.seconds_since(now);
-    Ok(TokenPair { access, refresh, claims, expires_in: lifetime, refresh_expires_in })
+    let expires_in = claims.exp - claims.iat;
+    Ok(TokenPair { access, refresh, claims, expires_in, refresh_expires_in })
 }
 
 fn access_claims(
@@ -102,7 +140,7 @@ fn base_claims(
         jti: TokenId::generate(now, tenant.random()).into(),
         token_type,
         iss: issuer.to_owned(),
-        sub: session.user_id.as_str().to_owned(),
+        sub: session.subject().to_owned(),
         aud: None,
         iat: now.unix_seconds(),
         exp: now.unix_seconds() + lifetime,

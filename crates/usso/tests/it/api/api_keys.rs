@@ -199,7 +199,6 @@ async fn values_that_can_not_be_are_refused() {
     let app = TestApp::new().await;
     let alice = app.user("alice").await;
     let bad = [
-        json!({"agent_id": "service:x"}),
         json!({"name": "n".repeat(201)}),
         json!({"name": 1}),
         json!({"scopes": "read:x"}),

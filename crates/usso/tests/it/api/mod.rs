@@ -1,6 +1,9 @@
 //! The API, file by file as the paths are.
 
 mod admin_tenants;
+mod agent_auth;
+mod agent_registration;
+mod agents;
 mod api_keys;
 mod cookies;
 mod cors;

@@ -1,0 +1,252 @@
+//! `/agents`.
+
+use super::auth::{self, AgentAuthError};
+use super::model::Agent;
+use super::schema::{AgentLoginView, AgentScopesView, AgentView, CreateAgent, CreatedAgentView, UpdateAgent};
+use super::service::{self, AgentError, Granter};
+use crate::access_control::permission::{Permission, PermissionDenied, Resource};
+use crate::access_control::visible::visible;
+use crate::http::caller::{Presented, Source, presented};
+use crate::http::error::{ErrorView, storage};
+use crate::http::list::{ListParams, ListView, Params, answer, flag};
+use crate::http::revision::{IfMatch, Tagged};
+use crate::http::{ApiError, AppState, Caller, Json, Tenant, creating};
+use crate::identity::api_keys::service::end_keys_of;
+use crate::tenant::{Actor, ClientInfo};
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+use http::HeaderMap;
+use kernel::{ProblemKind, Record, Stored, TagMatch};
+use serde::Deserialize;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+const READ: Permission = Permission::new("read", Resource::Agents);
+const CREATE: Permission = Permission::new("create", Resource::Agents);
+const UPDATE: Permission = Permission::new("update", Resource::Agents);
+const DELETE: Permission = Permission::new("delete", Resource::Agents);
+
+/// The routes.
+pub fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(list, create))
+        .routes(routes!(authenticate))
+        .routes(routes!(scopes))
+        .routes(routes!(get, update, delete))
+}
+
+/// The token an agent signed: a bearer, and nothing else will do.
+fn signed(headers: &HeaderMap) -> Result<&str, ApiError> {
+    match presented(headers)? {
+        Some(Presented::Token(token, Source::Header)) => Ok(token),
+        Some(Presented::ApiKey(_)) => Err(AgentAuthError::Refused.into()),
+        Some(Presented::Token(_, Source::Cookie)) | None => {
+            Err(ApiError::new(ProblemKind::Unauthenticated, "NOT_AUTHENTICATED", "No agent token"))
+        }
+    }
+}
+
+/// Exchange a JWT an agent signed for an access token
+///
+/// Signed with the agent's key; `kid`, `iss` or both name the agent. At most five minutes old, and accepted once.
+#[utoipa::path(post, path = "/agents/auth", tag = "Agents", operation_id = "authenticate_agent",
+    security(("bearer" = [])),
+    responses((status = 200, body = AgentLoginView), (status = 400, body = ErrorView),
+        (status = 401, body = ErrorView), (status = 403, body = ErrorView)))]
+pub async fn authenticate(tenant: Tenant, headers: HeaderMap) -> Result<Json<AgentLoginView>, ApiError> {
+    let (issuer, client) = (tenant.issuer(), tenant.client());
+    let signed_in = auth::exchange(&tenant.scope, &issuer, signed(&headers)?, &client).await?;
+    Ok(Json(AgentLoginView::of(signed_in.tokens)))
+}
+
+/// What an agent may ask for, by a JWT it signed
+#[utoipa::path(post, path = "/agents/scopes", tag = "Agents", operation_id = "agent_scopes",
+    security(("bearer" = [])),
+    responses((status = 200, body = AgentScopesView), (status = 401, body = ErrorView)))]
+pub async fn scopes(tenant: Tenant, headers: HeaderMap) -> Result<Json<AgentScopesView>, ApiError> {
+    let proven = auth::prove(&tenant.scope, signed(&headers)?).await?;
+    Ok(Json(AgentScopesView::of(tenant.scope.id().as_str(), &proven.agent)))
+}
+
+/// Which agents to list.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct AgentFilter {
+    /// Made by this user.
+    user_id: Option<String>,
+    /// Of this workspace alone.
+    workspace_id: Option<String>,
+    /// Active or not.
+    #[param(value_type = Option<bool>)]
+    is_active: Option<String>,
+}
+
+fn may(caller: &Caller, permission: Permission, agent: &Agent) -> bool {
+    let (id, tenant) = (agent.id.as_str(), caller.tenant.scope.id().as_str());
+    let mut attributes =
+        vec![("tenant_id", tenant), ("user_id", agent.user_id.as_str()), ("id", id), ("uid", id)];
+    attributes.extend(agent.workspace_id.iter().map(|id| ("workspace_id", id.as_str())));
+    caller.may(permission, &attributes)
+}
+
+/// Whether the caller made the agent, or is it.
+fn is_own(caller: &Caller, agent: &Agent) -> bool {
+    caller.user.id == agent.user_id || caller.agent().is_some_and(|own| own.id == agent.id)
+}
+
+/// Finds an agent that the caller may do this with: any the permission admits, and those they made, for which the user
+/// themself needs no permission; one of their API keys does, or a key for little could take over an agent for more.
+async fn allowed(caller: &Caller, id: &str, permission: Permission) -> Result<Stored<Agent>, ApiError> {
+    let refused = || ApiError::from(PermissionDenied(permission));
+    match service::get(&caller.tenant.scope, id).await {
+        Ok(agent) if may(caller, permission, &agent) => Ok(agent),
+        Ok(agent) if is_own(caller, &agent) => {
+            if permission == READ || caller.is_signed_in() {
+                Ok(agent)
+            } else {
+                Err(refused())
+            }
+        }
+        Ok(agent) if may(caller, READ, &agent) => Err(refused()),
+        // Of what can't be seen nobody learns whether it is there.
+        Ok(_) | Err(AgentError::NotFound) if visible_agents(caller, permission).is_none() => Err(refused()),
+        Ok(_) => Err(AgentError::NotFound.into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn visible_agents(caller: &Caller, permission: Permission) -> Option<Vec<Vec<TagMatch>>> {
+    let fixed = [("tenant_id", caller.tenant.scope.id().as_str())];
+    visible(permission, caller.scopes(), &fixed, &[("user_id", "user:"), ("workspace_id", "workspace:")])
+}
+
+/// Refuses a workspace that the caller doesn't belong to: a token of the agent would say that it does.
+fn check_workspace(caller: &Caller, id: Option<&str>) -> Result<(), AgentError> {
+    let manages = |id| {
+        let manage = Permission::new("manage", Resource::Workspaces);
+        caller.may(manage, &[("tenant_id", caller.tenant.scope.id().as_str()), ("id", id), ("uid", id)])
+    };
+    let belongs = |id| match caller.agent() {
+        Some(agent) => agent.workspace_id.as_deref() == Some(id),
+        None => caller.user.workspace(Some(id)).is_some(),
+    };
+    match id {
+        Some(id) if !belongs(id) && !manages(id) => {
+            Err(AgentError::Invalid("workspace_id: not a workspace of yours".into()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn granter<'a>(caller: &'a Caller, (actor, client): &'a (Actor, ClientInfo)) -> Granter<'a> {
+    Granter { scopes: caller.scopes(), actor, client }
+}
+
+/// Make an agent
+///
+/// It may no more than the caller. A private key the server makes is in this answer and nowhere else.
+#[utoipa::path(post, path = "/agents", tag = "Agents", operation_id = "create_agent", request_body = CreateAgent,
+    params(("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
+    responses((status = 201, body = CreatedAgentView), (status = 400, body = ErrorView),
+        (status = 401, body = ErrorView), (status = 403, body = ErrorView), (status = 409, body = ErrorView)))]
+pub async fn create(State(state): State<AppState>, request: Request) -> Result<Response, ApiError> {
+    creating::once(&state, request, "create_agent", async |caller: &Caller, new: CreateAgent| {
+        let scope = &caller.tenant.scope;
+        let mut attributes = vec![("tenant_id", scope.id().as_str()), ("user_id", caller.maker().as_str())];
+        attributes.extend(new.workspace_id.iter().map(|id| ("workspace_id", id.as_str())));
+        if !caller.may(CREATE, &attributes) {
+            return Err(PermissionDenied(CREATE).into());
+        }
+        check_workspace(caller, new.workspace_id.as_deref())?;
+        let author = (caller.actor(), caller.tenant.client());
+        let (agent, private) = service::create(scope, caller.maker(), new, granter(caller, &author)).await?;
+        let view = AgentView::of(scope.id().as_str(), &agent);
+        let private = private.as_ref().map(|pem| pem.as_str());
+        Ok((agent.revision, CreatedAgentView::of(view, private, &caller.tenant.issuer())))
+    })
+    .await
+}
+
+/// The agents the caller made; all the caller may see, for those who may read agents
+#[utoipa::path(get, path = "/agents", tag = "Agents", operation_id = "list_agents", params(ListParams, AgentFilter),
+    security(("bearer" = [])),
+    responses((status = 200, body = ListView<AgentView>), (status = 400, body = ErrorView),
+        (status = 401, body = ErrorView)))]
+pub async fn list(
+    caller: Caller,
+    Params(params): Params<ListParams>,
+    Params(filter): Params<AgentFilter>,
+) -> Result<Response, ApiError> {
+    let scope = &caller.tenant.scope;
+    let mut alternatives = visible_agents(&caller, READ).unwrap_or_default();
+    alternatives.push(vec![TagMatch::Is(format!("user:{}", caller.user.id))]);
+    let mut tags: Vec<_> = filter.user_id.iter().map(|id| TagMatch::Is(format!("user:{id}"))).collect();
+    tags.extend(filter.workspace_id.iter().map(|id| TagMatch::Is(format!("workspace:{id}"))));
+    if let Some(active) = flag("is_active", filter.is_active.as_deref())? {
+        tags.push(TagMatch::Is(format!("active:{active}")));
+    }
+    let query = params.query(Agent::KIND, &["created_at", "name"])?.with_any(alternatives, &tags);
+    let page = scope.records::<Agent>().page(query.clone()).await.map_err(|e| storage(&e))?;
+    answer(&query, &page, |agent| AgentView::of(scope.id().as_str(), agent))
+}
+
+/// An agent
+#[utoipa::path(get, path = "/agents/{agent_id}", tag = "Agents", operation_id = "get_agent",
+    params(("agent_id" = String, Path)), security(("bearer" = [])),
+    responses((status = 200, body = AgentView), (status = 401, body = ErrorView), (status = 403, body = ErrorView),
+        (status = 404, body = ErrorView)))]
+pub async fn get(caller: Caller, Path(id): Path<String>) -> Result<Tagged<AgentView>, ApiError> {
+    let agent = allowed(&caller, &id, READ).await?;
+    Ok(Tagged(agent.revision, AgentView::of(caller.tenant.scope.id().as_str(), &agent)))
+}
+
+/// Change an agent
+///
+/// Switching it off, or giving it another key, ends its sessions at once.
+#[utoipa::path(patch, path = "/agents/{agent_id}", tag = "Agents", operation_id = "update_agent",
+    params(("agent_id" = String, Path), ("If-Match" = Option<String>, Header)), request_body = UpdateAgent,
+    security(("bearer" = [])),
+    responses((status = 200, body = AgentView), (status = 400, body = ErrorView), (status = 401, body = ErrorView),
+        (status = 403, body = ErrorView), (status = 404, body = ErrorView), (status = 409, body = ErrorView),
+        (status = 412, body = ErrorView)))]
+pub async fn update(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+    if_match: IfMatch,
+    Json(request): Json<UpdateAgent>,
+) -> Result<Tagged<AgentView>, ApiError> {
+    let scope = &caller.tenant.scope;
+    let found = allowed(&caller, &id, UPDATE).await?;
+    check_workspace(&caller, request.workspace_id.as_ref().and_then(|id| id.as_deref()))?;
+    let author = (caller.actor(), caller.tenant.client());
+    let check = |old: &Stored<Agent>| stale(&if_match, old);
+    let granter = granter(&caller, &author);
+    let agent = service::update(&state.identity, scope, &found.id, request, (granter, check)).await?;
+    Ok(Tagged(agent.revision, AgentView::of(scope.id().as_str(), &agent)))
+}
+
+/// Remove an agent; its tokens and keys end at once
+#[utoipa::path(delete, path = "/agents/{agent_id}", tag = "Agents", operation_id = "delete_agent",
+    params(("agent_id" = String, Path), ("If-Match" = Option<String>, Header)), security(("bearer" = [])),
+    responses((status = 200, body = AgentView), (status = 401, body = ErrorView), (status = 403, body = ErrorView),
+        (status = 404, body = ErrorView), (status = 412, body = ErrorView)))]
+pub async fn delete(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+    if_match: IfMatch,
+) -> Result<Tagged<AgentView>, ApiError> {
+    let scope = &caller.tenant.scope;
+    let found = allowed(&caller, &id, DELETE).await?;
+    let author = (&caller.actor(), &caller.tenant.client());
+    let check = |old: &Stored<Agent>| stale(&if_match, old);
+    let agent = service::delete(&state.identity, scope, &found.id, author, check).await?;
+    end_keys_of(&state.identity, scope, &found.id, author).await?;
+    let view = AgentView::of(scope.id().as_str(), &agent);
+    Ok(Tagged(agent.revision, AgentView { is_active: false, is_deleted: true, ..view }))
+}
+
+fn stale(if_match: &IfMatch, agent: &Stored<Agent>) -> Result<(), AgentError> {
+    if if_match.is_stale(agent.revision) { Err(AgentError::Stale) } else { Ok(()) }
+}
