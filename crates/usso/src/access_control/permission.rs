@@ -27,6 +27,8 @@ pub struct Permission {
 pub enum Resource {
     /// API keys.
     ApiKeys,
+    /// The audit log.
+    Audit,
     /// Signing keys.
     Keys,
     /// Roles.
@@ -46,6 +48,7 @@ impl Resource {
     const fn names(self) -> &'static [&'static str] {
         match self {
             Self::ApiKeys => &["apikeys", "apikey", "api-keys"],
+            Self::Audit => &["audit", "audit-logs"],
             Self::Keys => &["keys", "key"],
             Self::Roles => &["roles", "role"],
             Self::Sessions => &["sessions", "session", "authsession"],

@@ -3,7 +3,7 @@
 use crate::http::{AppState, docs, health};
 use crate::identity::sign_in::routes as auth;
 use crate::identity::{api_keys, onboarding, sessions};
-use crate::tenant::{keys, tenants};
+use crate::tenant::{audit, keys, tenants};
 use axum::Router;
 use axum::response::Redirect;
 use axum::routing::{get, post};
@@ -20,7 +20,7 @@ pub const API: &str = "/api/sso/v1";
 #[openapi(
     info(title = "USSO", description = "Multi-tenant single sign-on: sign-in, sessions, tokens, tenants.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")),
-    tags((name = "Authentication"), (name = "Sessions"), (name = "API keys"), (name = "Tenants"), (name = "Keys"), (name = "Health"))
+    tags((name = "Authentication"), (name = "Sessions"), (name = "API keys"), (name = "Tenants"), (name = "Keys"), (name = "Audit"), (name = "Health"))
 )]
 struct Document;
 
@@ -32,7 +32,8 @@ fn described() -> OpenApiRouter<AppState> {
         .merge(api_keys::routes::router())
         .merge(tenants::routes::router())
         .merge(tenants::public::routes::router())
-        .merge(keys::admin::routes::router());
+        .merge(keys::admin::routes::router())
+        .merge(audit::routes::router());
     OpenApiRouter::with_openapi(Document::openapi())
         .nest(API, api)
         .merge(keys::routes::router())

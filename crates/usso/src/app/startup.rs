@@ -14,6 +14,7 @@ use crate::identity::sessions::model::Session;
 use crate::identity::users::model::User;
 use crate::tenant::Registry;
 use crate::tenant::audit::AuditEvent;
+use crate::tenant::audit::chain::AuditHead;
 use crate::tenant::issuer::BaseUrl;
 use crate::tenant::keys::Succession;
 use crate::tenant::one_time::OneTime;
@@ -36,7 +37,7 @@ use tokio::sync::watch;
 pub type StartError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Every kind of record.
-pub fn kinds() -> [KindSpec; 10] {
+pub fn kinds() -> [KindSpec; 11] {
     [
         lease::Instance::spec(),
         lease::Turn::spec(),
@@ -48,6 +49,7 @@ pub fn kinds() -> [KindSpec; 10] {
         ApiKeyUsage::spec(),
         OneTime::spec(),
         AuditEvent::spec(),
+        AuditHead::spec(),
     ]
 }
 

@@ -13,6 +13,7 @@ use usso::identity::api_keys::model::{ApiKey, ApiKeyUsage};
 use usso::identity::sessions::model::Session;
 use usso::identity::users::model::User;
 use usso::tenant::audit::AuditEvent;
+use usso::tenant::audit::chain::AuditHead;
 use usso::tenant::one_time::OneTime;
 use usso::tenant::tenants::model::Tenant;
 
@@ -63,6 +64,7 @@ fn every_record_once_written_is_readable() {
         check::<ApiKeyUsage>(),
         check::<OneTime>(),
         check::<AuditEvent>(),
+        check::<AuditHead>(),
     ];
     for kind in startup::kinds() {
         assert!(checked.contains(&kind), "{kind:?} is stored, but has no golden document here");

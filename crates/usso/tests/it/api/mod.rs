@@ -1,6 +1,7 @@
 //! The API, file by file as the paths are.
 
 mod api_keys;
+mod audit;
 mod cookies;
 mod cors;
 mod csrf;

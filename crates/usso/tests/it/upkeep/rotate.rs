@@ -283,6 +283,6 @@ async fn a_half_rotated_installation_is_not_copied() {
     assert!(place.rotate(|step| step != Step::Begun).await.is_err());
     let target = Arc::new(crate::app::Database::open(StorageKind::Memory).await);
     let to = place.app.platform_on(target.storage());
-    let refused = copy(place.app.state.registry.system(), &to, |_, _, _| ()).await;
+    let refused = copy((place.app.state.registry.system(), Some(place.app.state.registry.seal())), &to, |_, _, _| ()).await;
     assert!(matches!(refused, Err(CopyError::Unfinished(_))), "{refused:?}");
 }
