@@ -1,11 +1,11 @@
 //! Background work of an instance: carrying out effects, and removing what has expired.
 
 use crate::app::lease::{self, LeaseError};
+use crate::app::recorder;
 use crate::app::rest;
 use crate::app::startup::Instance;
 use crate::http::AppState;
 use crate::identity::api_keys::service::write_usage;
-use crate::tenant::audit::recorder;
 use crate::tenant::tenants::deletion;
 use kernel::{Settlement, StorageError, SystemScope, Topic};
 use protocol::seal::SealingKey;

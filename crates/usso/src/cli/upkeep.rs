@@ -134,7 +134,9 @@ fn verify_audit(config: &Config, tenant: Option<&str>) -> Result<(), StartError>
     let mut findings = 0;
     for (owner, report) in &logs {
         let Report { chained, erased, unchained, .. } = report;
-        say(&format!("{owner}: {chained} events, {erased} erased in part, {unchained} from before the chain\n"))?;
+        say(&format!(
+            "{owner}: {chained} events, {erased} erased in part, {unchained} from before the chain\n"
+        ))?;
         for finding in &report.findings {
             findings += 1;
             say(&format!("{owner}: {finding}\n"))?;
@@ -171,7 +173,8 @@ fn copy(config: &Config, args: &CopyArgs) -> Result<(), StartError> {
         return Err(format!("there is no database {}", path.display()).into());
     }
     // Only needed for events that are still to be carried out.
-    let key = master_key::existing(config).ok().map(|key| SealingKey::from_master(key.expose())).transpose()?;
+    let key =
+        master_key::existing(config).ok().map(|key| SealingKey::from_master(key.expose())).transpose()?;
     let outcome = runtime()?.block_on(async {
         let source = Exclusive::open(&from).await?;
         let target = Exclusive::open(&to).await?;

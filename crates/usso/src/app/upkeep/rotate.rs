@@ -7,13 +7,13 @@
 
 use crate::app::jobs;
 use crate::app::master_key::{self, Installation, MasterKeyError};
+use crate::app::recorder::scope_of;
 use crate::app::upkeep::checksum::{PAGE, for_each_page};
 use crate::app::upkeep::key_files::{self, KeyFiles};
 use crate::app::upkeep::reseal::{Keys, ResealError};
 use crate::config::{Config, MasterKey};
 use crate::tenant::audit::Event;
 use crate::tenant::audit::chain::AuditHead;
-use crate::tenant::audit::recorder::scope_of;
 use crate::tenant::one_time::OneTime;
 use crate::tenant::tenants::model::Tenant;
 use crate::tenant::{Actor, ClientInfo};

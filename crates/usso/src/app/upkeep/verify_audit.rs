@@ -2,11 +2,11 @@
 
 use crate::app::jobs;
 use crate::app::master_key::{self, MasterKeyError};
+use crate::app::recorder::scope_of;
 use crate::app::startup::StartError;
 use crate::app::upkeep::checksum::for_each_page;
 use crate::tenant::audit::AuditEvent;
 use crate::tenant::audit::chain::AuditHead;
-use crate::tenant::audit::recorder::scope_of;
 use crate::tenant::audit::verify::{self, Report};
 use crate::tenant::tenants::model::Tenant;
 use kernel::{Place, Record, StorageError, SystemScope};

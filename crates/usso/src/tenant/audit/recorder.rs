@@ -7,106 +7,14 @@
 
 use super::AuditEvent;
 use super::chain::{AuditHead, Chain};
-use futures_util::stream::{self, StreamExt};
-use kernel::{Count, Query, Scope, StorageError, Stored, StoredEffect, SystemScope, TenantId};
+use kernel::{Count, Query, Scope, StorageError, Stored};
 use protocol::seal::SealingKey;
-use std::collections::BTreeMap;
 
-/// How many writes are under way at once, so that they share commits but leave connections to the requests.
-const SIDE_BY_SIDE: usize = 8;
-
-/// What became of one event.
-pub type Outcome = (kernel::Position, Result<(), StorageError>);
-
-/// The scope of a partition by its stored name.
-pub fn scope_of(system: &SystemScope, partition: &str) -> Scope {
-    match TenantId::parse(partition) {
-        Ok(id) => (*system.open(id, ())).clone(),
-        Err(_) => (**system).clone(),
-    }
-}
-
-/// Writes the events of effects, each owner's in the order of their positions.
-pub async fn record(system: &SystemScope, master: &SealingKey, due: Vec<StoredEffect>) -> Vec<Outcome> {
-    let mut by_owner: BTreeMap<String, Vec<StoredEffect>> = BTreeMap::new();
-    for effect in due {
-        by_owner.entry(effect.partition.clone()).or_default().push(effect);
-    }
-    let linked = stream::iter(by_owner).map(|(owner, mut effects)| async move {
-        effects.sort_by_key(|effect| effect.position);
-        let scope = scope_of(system, &owner);
-        let mut outcomes: Vec<Outcome> = Vec::new();
-        let mut fresh = Vec::new();
-        let mut positions = Vec::new();
-        for effect in effects {
-            match AuditEvent::from_effect(effect.position, effect.effect.payload) {
-                Some(event) => {
-                    positions.push(effect.position);
-                    fresh.push(event);
-                }
-                None => {
-                    let error = StorageError::Corrupt("an audit event can't be read".to_owned());
-                    outcomes.push((effect.position, Err(error)));
-                }
-            }
-        }
-        let written = if fresh.is_empty() { Ok(Vec::new()) } else { link(&scope, master, &owner, fresh).await };
-        (owner, scope, outcomes, positions, written)
-    });
-    let linked: Vec<_> = linked.buffer_unordered(SIDE_BY_SIDE).collect().await;
-    let (mut outcomes, mut places, mut writes) = (Vec::new(), Vec::new(), Vec::new());
-    for (owner, scope, done, positions, written) in linked {
-        outcomes.extend(done);
-        match written {
-            Ok(events) => {
-                let place = places.len();
-                writes.extend(events.into_iter().map(|event| (place, owner.clone(), scope.clone(), event)));
-                places.push((positions, None));
-            }
-            Err(error) => places.push((positions, Some(error))),
-        }
-    }
-    let writes = stream::iter(writes).map(|(place, owner, scope, event)| async move {
-        tell(&owner, &event);
-        (place, write(&scope, event).await)
-    });
-    let written: Vec<_> = writes.buffer_unordered(SIDE_BY_SIDE).collect().await;
-    for (place, result) in written {
-        if let (Err(error), Some((_, failed))) = (result, places.get_mut(place)) {
-            *failed = Some(error);
-        }
-    }
-    for (positions, failed) in places {
-        // What isn't all written comes again, all of it, and what was written is found by its id.
-        outcomes.extend(positions.into_iter().map(|position| match &failed {
-            None => (position, Ok(())),
-            Some(error) => (position, Err(again(error))),
-        }));
-    }
-    outcomes
-}
-
-/// The same error for every event of a batch.
-fn again(error: &StorageError) -> StorageError {
-    match error {
-        StorageError::Unavailable(text) => StorageError::Unavailable(text.clone()),
-        // Another worker had the same events: the next look tells.
-        StorageError::Conflict => StorageError::Unavailable("the audit chain is contended".to_owned()),
-        other => StorageError::Corrupt(other.to_string()),
-    }
-}
-
-/// To the log as well: what left the machine is a witness.
-fn tell(owner: &str, event: &AuditEvent) {
-    let (sequence, mac) =
-        event.link.as_ref().map_or((0, ""), |link| (link.sequence, link.mac.as_str()));
-    tracing::info!(
-        tenant = %owner, event = %event.event, actor = %event.actor, target_id = %event.target,
-        result = %event.result, ip = %event.ip, request_id = %event.request_id, sequence, mac, "audit"
-    );
-}
-
-async fn write(scope: &Scope, event: AuditEvent) -> Result<(), StorageError> {
+/// Writes an event; one that is there already is left alone.
+///
+/// # Errors
+/// When the database is away.
+pub async fn write(scope: &Scope, event: AuditEvent) -> Result<(), StorageError> {
     match scope.records::<AuditEvent>().insert(event, Vec::new()).await {
         // Written before, and the settlement was lost.
         Ok(_) | Err(StorageError::Exists) => Ok(()),
@@ -127,11 +35,13 @@ pub async fn write_last(scope: &Scope, head: &AuditHead) -> Result<(), StorageEr
     Ok(())
 }
 
-/// Puts new events at the end of a chain; answers them as they are to be written.
-async fn link(
+/// Puts new events at the end of an owner's chain; answers them as they are to be written, without those that were before.
+///
+/// # Errors
+/// `Conflict` when another worker was faster; `Corrupt` when the chain's key doesn't open; when the database is away.
+pub async fn link(
     scope: &Scope,
-    master: &SealingKey,
-    owner: &str,
+    (master, owner): (&SealingKey, &str),
     fresh: Vec<AuditEvent>,
 ) -> Result<Vec<AuditEvent>, StorageError> {
     let broken = |e: protocol::seal::SealError| StorageError::Corrupt(format!("audit chain of {owner}: {e}"));

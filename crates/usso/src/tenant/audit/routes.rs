@@ -119,8 +119,7 @@ async fn lines(export: &mut Export) -> Result<String, kernel::StorageError> {
     let mut text = String::new();
     for event in &events {
         let view = AuditEventView::of(export.scope().id().as_str(), event);
-        let line =
-            serde_json::to_string(&view).map_err(|e| kernel::StorageError::Corrupt(e.to_string()))?;
+        let line = serde_json::to_string(&view).map_err(|e| kernel::StorageError::Corrupt(e.to_string()))?;
         text.push_str(&line);
         text.push('\n');
     }

@@ -67,10 +67,7 @@ pub struct Report {
 ///
 /// # Errors
 /// When the database is away.
-pub async fn verify(
-    scope: &Scope,
-    (master, owner): (&SealingKey, &str),
-) -> Result<Report, StorageError> {
+pub async fn verify(scope: &Scope, (master, owner): (&SealingKey, &str)) -> Result<Report, StorageError> {
     let mut report = Report::default();
     let total = Query { limit: 1, count: Count::Exact, ..Query::all("audit_event") };
     let total = scope.records::<AuditEvent>().page(total).await;
@@ -117,9 +114,8 @@ async fn follow(
     head: &AuditHead,
     report: &mut Report,
 ) -> Result<(), StorageError> {
-    let reads = stream::iter(1..=head.sequence).map(|n| async move {
-        (n, scope.records::<AuditEvent>().find(&key(n)).await)
-    });
+    let reads = stream::iter(1..=head.sequence)
+        .map(|n| async move { (n, scope.records::<AuditEvent>().find(&key(n)).await) });
     let mut reads = reads.buffered(SIDE_BY_SIDE);
     // What the next event must name as the one before; unknown after an event that isn't there or isn't right.
     let mut before = Some(String::new());

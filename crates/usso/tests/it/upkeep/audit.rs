@@ -231,8 +231,7 @@ async fn a_worker_that_dies_anywhere_leaves_a_whole_chain() {
     }
     assert!(cuts >= 4, "a head, three events: {cuts}");
     let events = app.audit(TENANT).await;
-    let mut numbers: Vec<u64> =
-        events.iter().map(|e| e.link.as_ref().expect("a link").sequence).collect();
+    let mut numbers: Vec<u64> = events.iter().map(|e| e.link.as_ref().expect("a link").sequence).collect();
     numbers.sort_unstable();
     assert_eq!(numbers, (1..=events.len() as u64).collect::<Vec<_>>(), "each event once");
 }
