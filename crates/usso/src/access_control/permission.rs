@@ -33,6 +33,8 @@ pub enum Resource {
     Credentials,
     /// Invitations to workspaces.
     Invitations,
+    /// The audit log.
+    Audit,
     /// Signing keys.
     Keys,
     /// Profiles of users.
@@ -59,6 +61,7 @@ impl Resource {
             Self::ApiKeys => &["apikeys", "apikey", "api-keys"],
             Self::Credentials => &["credentials", "credential"],
             Self::Invitations => &["invitations", "invitation"],
+            Self::Audit => &["audit", "audit-logs"],
             Self::Keys => &["keys", "key"],
             Self::Profiles => &["profiles", "profile"],
             Self::Roles => &["roles", "role"],

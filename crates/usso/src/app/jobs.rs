@@ -1,17 +1,17 @@
 //! Background work of an instance: carrying out effects, and removing what has expired.
 
 use crate::app::lease::{self, LeaseError};
+use crate::app::recorder;
 use crate::app::rest;
 use crate::app::startup::Instance;
 use crate::http::AppState;
 use crate::identity::api_keys::service::write_usage;
 use crate::identity::users::removal;
-use crate::tenant::audit::AuditEvent;
 use crate::tenant::tenants::deletion;
 use crate::tenant::tenants::model::Tenant;
 use crate::tenant::usage;
-use futures_util::stream::{self, StreamExt};
-use kernel::{Settlement, StorageError, StoredEffect, SystemScope, TenantId, Topic};
+use kernel::{Settlement, StorageError, SystemScope, TenantId, Topic};
+use protocol::seal::SealingKey;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -29,7 +29,6 @@ const PURGE_EVERY: Duration = Duration::from_secs(60);
 /// How often it is written how API keys and tenants were used.
 const COUNT_EVERY: Duration = Duration::from_secs(10);
 const BATCH: u32 = 256;
-const SIDE_BY_SIDE: usize = 8;
 /// Seconds before a failed effect is tried again.
 const RETRY_AFTER: i64 = 30;
 
@@ -128,23 +127,25 @@ async fn repeat<F>(
 /// # Errors
 /// When the database is away; what is not settled is given out again.
 pub async fn drain(state: &AppState) -> Result<(), StorageError> {
-    drain_effects(state.registry.system()).await
+    drain_effects(state.registry.system(), state.registry.seal()).await
 }
 
-/// Carries out every effect that is due, without an instance.
+/// Carries out every effect that is due, without an instance but with its master key.
 ///
 /// # Errors
 /// When the database is away; what is not settled is given out again.
-pub async fn drain_effects(system: &SystemScope) -> Result<(), StorageError> {
+pub async fn drain_effects(system: &SystemScope, master: &SealingKey) -> Result<(), StorageError> {
     loop {
         let due = system.effects_due(BATCH).await?;
         let is_last = due.len() < BATCH as usize;
-        // Side by side, so that their writes share commits, but leaving connections to the requests.
-        let outcomes = stream::iter(due.into_iter().map(|effect| async move {
-            let position = effect.position;
-            (position, carry_out(system, effect).await)
+        let (events, others): (Vec<_>, Vec<_>) =
+            due.into_iter().partition(|stored| stored.effect.topic == Topic::Audit);
+        let mut outcomes = recorder::record(system, master, events).await;
+        // Nothing makes these yet; keeping them for a version that knows them loses none.
+        outcomes.extend(others.into_iter().map(|stored| {
+            let topic = stored.effect.topic.as_str();
+            (stored.position, Err(StorageError::Corrupt(format!("no worker for {topic}"))))
         }));
-        let outcomes: Vec<_> = outcomes.buffer_unordered(SIDE_BY_SIDE).collect().await;
         let (mut settled, mut away) = (Vec::new(), None);
         for (position, outcome) in outcomes {
             let settlement = match outcome {
@@ -166,34 +167,6 @@ pub async fn drain_effects(system: &SystemScope) -> Result<(), StorageError> {
             None if is_last => return Ok(()),
             None => {}
         }
-    }
-}
-
-async fn carry_out(system: &SystemScope, stored: StoredEffect) -> Result<(), StorageError> {
-    match stored.effect.topic {
-        Topic::Audit => record_event(system, stored).await,
-        // Nothing makes these yet; keeping them for a version that knows them loses none.
-        Topic::Message | Topic::Webhook | Topic::Invalidation => {
-            Err(StorageError::Corrupt(format!("no worker for {}", stored.effect.topic.as_str())))
-        }
-    }
-}
-
-async fn record_event(system: &SystemScope, stored: StoredEffect) -> Result<(), StorageError> {
-    let event = AuditEvent::from_effect(stored.position, stored.effect.payload)
-        .ok_or_else(|| StorageError::Corrupt("an audit event can't be read".to_owned()))?;
-    tracing::info!(
-        tenant = %stored.partition, event = %event.event, actor = %event.actor, target_id = %event.target,
-        result = %event.result, ip = %event.ip, request_id = %event.request_id, "audit"
-    );
-    let written = match TenantId::parse(&stored.partition) {
-        Ok(id) => system.open(id, ()).records::<AuditEvent>().insert(event, Vec::new()).await,
-        Err(_) => system.records::<AuditEvent>().insert(event, Vec::new()).await,
-    };
-    match written {
-        // Written before, and the settlement was lost: the event's id is made of the effect.
-        Ok(_) | Err(StorageError::Exists) => Ok(()),
-        Err(e) => Err(e),
     }
 }
 

@@ -10,6 +10,7 @@ pub mod lease;
 pub mod logging;
 pub mod master_key;
 pub mod probe;
+pub mod recorder;
 pub mod rest;
 pub mod router;
 pub mod server;

@@ -5,7 +5,7 @@ use crate::app::archive;
 use crate::http::{AppState, docs, health};
 use crate::identity::sign_in::routes as auth;
 use crate::identity::{agents, api_keys, onboarding, sessions, usage, users, workspaces};
-use crate::tenant::{keys, tenants};
+use crate::tenant::{audit, keys, tenants};
 use axum::Router;
 use axum::response::Redirect;
 use axum::routing::{get, post};
@@ -23,7 +23,7 @@ pub const API: &str = "/api/sso/v1";
     info(title = "USSO", description = "Multi-tenant single sign-on: sign-in, sessions, tokens, tenants. The system administrator \
             has every operation of every tenant at /admin/tenants/{tenant_id}/ and its path below /api/sso/v1.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")),
-    tags((name = "Authentication"), (name = "Sessions"), (name = "API keys"), (name = "Agents"), (name = "Roles"), (name = "Users"), (name = "Profiles"), (name = "Workspaces"), (name = "Tenants"), (name = "Keys"), (name = "Health"))
+    tags((name = "Authentication"), (name = "Sessions"), (name = "API keys"), (name = "Agents"), (name = "Roles"), (name = "Users"), (name = "Profiles"), (name = "Workspaces"), (name = "Tenants"), (name = "Keys"), (name = "Audit"), (name = "Health"))
 )]
 struct Document;
 
@@ -48,7 +48,8 @@ fn described() -> OpenApiRouter<AppState> {
         .merge(tenants::domains::routes::router())
         .merge(archive::routes::router())
         .merge(tenants::public::routes::router())
-        .merge(keys::admin::routes::router());
+        .merge(keys::admin::routes::router())
+        .merge(audit::routes::router());
     OpenApiRouter::with_openapi(Document::openapi())
         .nest(API, api)
         .merge(keys::routes::router())

@@ -19,6 +19,7 @@ use crate::identity::workspaces::invitations::model::Invitation;
 use crate::identity::workspaces::model::Workspace;
 use crate::tenant::Registry;
 use crate::tenant::audit::AuditEvent;
+use crate::tenant::audit::chain::AuditHead;
 use crate::tenant::issuer::BaseUrl;
 use crate::tenant::keys::Succession;
 use crate::tenant::one_time::OneTime;
@@ -43,7 +44,7 @@ use tokio::sync::watch;
 pub type StartError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Every kind of record.
-pub fn kinds() -> [KindSpec; 16] {
+pub fn kinds() -> [KindSpec; 17] {
     [
         lease::Instance::spec(),
         lease::Turn::spec(),
@@ -61,6 +62,7 @@ pub fn kinds() -> [KindSpec; 16] {
         OneTime::spec(),
         AuditEvent::spec(),
         TenantUsage::spec(),
+        AuditHead::spec(),
     ]
 }
 

@@ -6,9 +6,11 @@ use crate::app::startup::{self, StartError};
 use crate::app::upkeep::copy::{self, Compared, Outcome, Phase};
 use crate::app::upkeep::exclusive::Exclusive;
 use crate::app::upkeep::rotate::{self, Rotated, Step};
-use crate::app::upkeep::{backup, key_files, restore};
+use crate::app::upkeep::{backup, key_files, restore, verify_audit};
 use crate::config::{Config, DatabaseUrl, Flags, MasterKey};
+use crate::tenant::audit::verify::Report;
 use clap::{Args, Subcommand};
+use protocol::seal::SealingKey;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -37,6 +39,19 @@ pub(super) enum Command {
     /// Work with the master key while the server is stopped
     #[command(subcommand, name = "master-key")]
     MasterKey(MasterKeyCommand),
+    /// Work with the audit log while the server is stopped
+    #[command(subcommand)]
+    Audit(AuditCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AuditCommand {
+    /// Look whether the audit log is as it was written; names what isn't, and exits with 1 then
+    Verify {
+        /// Look at this tenant only, such as org_default
+        #[arg(long, value_name = "ID")]
+        tenant: Option<String>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -96,7 +111,41 @@ pub(super) fn run(command: Command, flags: Flags) -> Result<(), StartError> {
         Command::MasterKey(MasterKeyCommand::Rotate { new_key_file, generate: _ }) => {
             rotate_key(&config, new_key_file.as_deref())
         }
+        Command::Audit(AuditCommand::Verify { tenant }) => verify_audit(&config, tenant.as_deref()),
     }
+}
+
+// ---- audit verify -----------------------------------------------------------------------------------------------
+
+fn verify_audit(config: &Config, tenant: Option<&str>) -> Result<(), StartError> {
+    let database = config.storage.database();
+    if let DatabaseUrl::Sqlite(path) = &database
+        && !path.exists()
+    {
+        return Err(format!("there is no database {}", path.display()).into());
+    }
+    let key = SealingKey::from_master(master_key::existing(config)?.expose())?;
+    let logs = runtime()?.block_on(async {
+        let held = Exclusive::open(&database).await?;
+        let logs = verify_audit::verify(held.system(), &key, tenant).await;
+        held.close().await?;
+        logs
+    })?;
+    let mut findings = 0;
+    for (owner, report) in &logs {
+        let Report { chained, erased, unchained, .. } = report;
+        say(&format!(
+            "{owner}: {chained} events, {erased} erased in part, {unchained} from before the chain\n"
+        ))?;
+        for finding in &report.findings {
+            findings += 1;
+            say(&format!("{owner}: {finding}\n"))?;
+        }
+    }
+    if findings > 0 {
+        return Err(format!("the audit log is not as it was written: {findings} findings").into());
+    }
+    say("The audit log is as it was written.\n")
 }
 
 fn back_up(config: &Config, file: &Path) -> Result<(), StartError> {
@@ -123,11 +172,14 @@ fn copy(config: &Config, args: &CopyArgs) -> Result<(), StartError> {
     {
         return Err(format!("there is no database {}", path.display()).into());
     }
+    // Only needed for events that are still to be carried out.
+    let key =
+        master_key::existing(config).ok().map(|key| SealingKey::from_master(key.expose())).transpose()?;
     let outcome = runtime()?.block_on(async {
         let source = Exclusive::open(&from).await?;
         let target = Exclusive::open(&to).await?;
         let mut progress = Progress::new();
-        let copied = copy::copy(source.system(), target.system(), |phase, done, total| {
+        let copied = copy::copy((source.system(), key.as_ref()), target.system(), |phase, done, total| {
             progress.show(phase, done, total);
         });
         let copied = copied.await;

@@ -51,16 +51,21 @@ pub async fn exhausted(tenant: &TenantScope, lane: &Lane) -> Result<Option<u64>,
     Ok(is_spent.then(|| retry_after(budget.expires_at, tenant.now())))
 }
 
-/// Counts a failure, with the event that tells of it. Answers the seconds until the budget is fresh, when this failure
-/// was more than it allows.
+/// Counts a failure, with the event that tells of it, and the event that tells of the last one the budget allows. Answers
+/// the seconds until the budget is fresh, when this failure was more than it allows.
 ///
 /// # Errors
 /// When the database is away.
 pub async fn record_failure(
     tenant: &TenantScope,
     lane: &Lane,
-    event: Effect,
+    (failed, locked): (Effect, Effect),
 ) -> Result<Option<u64>, StorageError> {
+    let limit = u64::from(tenant.profile().settings.login_attempts_limit);
+    let events = |count: u64| match count == limit {
+        true => vec![failed.clone(), locked.clone()],
+        false => vec![failed.clone()],
+    };
     let records = tenant.records::<OneTime>();
     let window = tenant.profile().settings.login_attempts_window;
     let first = OneTime {
@@ -68,18 +73,18 @@ pub async fn record_failure(
         data: json!({ "failures": 1 }),
         expires_at: tenant.now().plus_seconds(window),
     };
-    match records.insert(first, vec![event.clone()]).await {
+    match records.insert(first, events(1)).await {
         Ok(_) => return Ok(None),
         Err(StorageError::Exists) => {}
         Err(e) => return Err(e),
     }
     let counted = records
         .update::<StorageError>(&lane.id, |old| {
-            let data = json!({ "failures": failures(old) + 1 });
-            Ok(Change::Put(OneTime { data, ..old.record.clone() }, vec![event.clone()]))
+            let count = failures(old) + 1;
+            let data = json!({ "failures": count });
+            Ok(Change::Put(OneTime { data, ..old.record.clone() }, events(count)))
         })
         .await?;
-    let limit = u64::from(tenant.profile().settings.login_attempts_limit);
     // None: the window ended between the two steps, and a fresh one has room.
     let over = counted.filter(|budget| failures(budget) > limit);
     Ok(over.map(|budget| retry_after(budget.expires_at, tenant.now())))

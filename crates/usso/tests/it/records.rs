@@ -18,6 +18,7 @@ use usso::identity::users::removal::Erasure;
 use usso::identity::workspaces::invitations::model::Invitation;
 use usso::identity::workspaces::model::Workspace;
 use usso::tenant::audit::AuditEvent;
+use usso::tenant::audit::chain::AuditHead;
 use usso::tenant::one_time::OneTime;
 use usso::tenant::tenants::model::Tenant;
 use usso::tenant::usage::TenantUsage;
@@ -75,6 +76,7 @@ fn every_record_once_written_is_readable() {
         check::<OneTime>(),
         check::<AuditEvent>(),
         check::<TenantUsage>(),
+        check::<AuditHead>(),
     ];
     for kind in startup::kinds() {
         assert!(checked.contains(&kind), "{kind:?} is stored, but has no golden document here");

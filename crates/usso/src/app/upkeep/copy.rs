@@ -10,6 +10,7 @@ use crate::app::master_key::{self, Installation, MasterKeyError};
 use crate::app::startup;
 use crate::app::upkeep::checksum::{PAGE, Tally, for_each_page, tally};
 use kernel::{KindSpec, Located, Record, StorageError, Stored, SystemScope, Timestamp};
+use protocol::seal::SealingKey;
 
 /// Why an installation isn't copied.
 #[derive(Debug, thiserror::Error)]
@@ -98,17 +99,18 @@ impl Outcome {
     }
 }
 
-/// Copies an installation, or goes on with a copy. Both databases are prepared and nobody else uses them. A target that
+/// Copies an installation, or goes on with a copy. With its master key what is still to be carried
+/// out is. Both databases are prepared and nobody else uses them. A target that
 /// was completed before is only compared.
 ///
 /// # Errors
 /// [`CopyError`]; nothing but this copy's own documents was written then.
 pub async fn copy(
-    from: &SystemScope,
+    (from, key): (&SystemScope, Option<&SealingKey>),
     to: &SystemScope,
     mut progress: impl FnMut(Phase, u64, u64),
 ) -> Result<Outcome, CopyError> {
-    let original = ready(from).await?;
+    let original = ready(from, key).await?;
     let now = from.now();
     let kinds = moved();
     let mut sums = Vec::new();
@@ -157,7 +159,7 @@ fn moved() -> Vec<KindSpec> {
 }
 
 /// The source's own record, once all its events are carried out.
-async fn ready(from: &SystemScope) -> Result<Stored<Installation>, CopyError> {
+async fn ready(from: &SystemScope, key: Option<&SealingKey>) -> Result<Stored<Installation>, CopyError> {
     let original = match master_key::installation(from).await {
         Ok(found) => found.ok_or(CopyError::NoSource)?,
         Err(MasterKeyError::Storage(error)) => return Err(source(error)),
@@ -166,7 +168,9 @@ async fn ready(from: &SystemScope) -> Result<Stored<Installation>, CopyError> {
     if original.rotation_to.is_some() {
         return Err(CopyError::Unfinished(MasterKeyError::HalfRotated));
     }
-    jobs::drain_effects(from).await.map_err(source)?;
+    if let Some(key) = key.filter(|key| original.admits(key).is_ok()) {
+        jobs::drain_effects(from, key).await.map_err(source)?;
+    }
     let ever = Timestamp::from_unix_micros(i64::MAX);
     let pending = from.ports().storage.effects_due(ever, 1).await.map_err(source)?;
     if pending.is_empty() { Ok(original) } else { Err(CopyError::Pending) }

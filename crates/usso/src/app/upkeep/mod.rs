@@ -10,3 +10,4 @@ pub mod key_files;
 pub mod reseal;
 pub mod restore;
 pub mod rotate;
+pub mod verify_audit;

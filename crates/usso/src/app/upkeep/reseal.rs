@@ -1,8 +1,9 @@
 //! Sealing again what was sealed under another master key.
 //!
-//! What is sealed where: the private halves of tenants' keys, the secrets inside tenants' settings, and the answers that
-//! are kept for `Idempotency-Key`. A value says under which key it was sealed, so doing this twice does it once.
+//! What is sealed where: the private halves of tenants' keys, the secrets inside tenants' settings, the answers that
+//! are kept for `Idempotency-Key`, and the keys of audit chains. A value says under which key it was sealed, so doing this twice does it once.
 
+use crate::tenant::audit::chain::{AuditHead, KEY_CONTEXT};
 use crate::tenant::keys::keyring::sealing_context;
 use crate::tenant::one_time::OneTime;
 use crate::tenant::tenants::model::Tenant;
@@ -40,8 +41,8 @@ pub struct Keys {
 
 impl Keys {
     /// The keys of one tenant's secrets.
-    fn of_tenant(&self, tenant: &TenantId) -> Result<Self, SealError> {
-        let derive = |key: &SealingKey| key.derive("tenant-secrets", tenant.as_str());
+    fn of_tenant(&self, tenant: &str) -> Result<Self, SealError> {
+        let derive = |key: &SealingKey| key.derive("tenant-secrets", tenant);
         Ok(Self { from: derive(&self.from)?, to: derive(&self.to)? })
     }
 
@@ -61,7 +62,7 @@ impl Keys {
     /// [`ResealError::Closed`] when something doesn't open under either key.
     pub fn tenant(&self, tenant: &Tenant) -> Result<Option<Tenant>, ResealError> {
         let mut body = serde_json::to_value(tenant)?;
-        let secrets = self.of_tenant(&tenant.id)?;
+        let secrets = self.of_tenant(tenant.id.as_str())?;
         let mut changed = false;
         each_sealed(&tenant.id, &mut body, &mut |sealed, text| {
             let keys = if sealed.is_secret { &secrets } else { self };
@@ -82,9 +83,23 @@ impl Keys {
             return Ok(None);
         }
         let changed = self
-            .of_tenant(tenant)?
+            .of_tenant(tenant.as_str())?
             .text(record.id.as_bytes(), sealed)
             .map_err(|error| ResealError::Closed { place: format!("an answer kept for {tenant}"), error })?;
+        Ok(changed.then_some(next))
+    }
+
+    /// The head of an owner's audit chain with its key sealed under the new key; `None` when it is so already.
+    ///
+    /// # Errors
+    /// [`ResealError::Closed`] when it doesn't open under either key.
+    pub fn audit_head(&self, owner: &str, head: &AuditHead) -> Result<Option<AuditHead>, ResealError> {
+        let mut next = head.clone();
+        let place = || format!("the key of the audit chain of {owner}");
+        let changed = self
+            .of_tenant(owner)?
+            .text(KEY_CONTEXT, &mut next.key)
+            .map_err(|error| ResealError::Closed { place: place(), error })?;
         Ok(changed.then_some(next))
     }
 }

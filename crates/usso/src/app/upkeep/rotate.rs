@@ -7,11 +7,13 @@
 
 use crate::app::jobs;
 use crate::app::master_key::{self, Installation, MasterKeyError};
+use crate::app::recorder::scope_of;
 use crate::app::upkeep::checksum::{PAGE, for_each_page};
 use crate::app::upkeep::key_files::{self, KeyFiles};
 use crate::app::upkeep::reseal::{Keys, ResealError};
 use crate::config::{Config, MasterKey};
 use crate::tenant::audit::Event;
+use crate::tenant::audit::chain::AuditHead;
 use crate::tenant::one_time::OneTime;
 use crate::tenant::tenants::model::Tenant;
 use crate::tenant::{Actor, ClientInfo};
@@ -117,7 +119,7 @@ pub async fn rotate(
         hand.files.advance()?;
     }
     reached(Step::KeyReplaced)?;
-    finish(system, &begun, next_check).await?;
+    finish(system, &begun, (next_check, &keys.to)).await?;
     reached(Step::Finished)?;
     hand.clean_up(to, resealed)
 }
@@ -250,13 +252,13 @@ async fn begin(
 async fn finish(
     system: &SystemScope,
     begun: &Stored<Installation>,
-    next_check: String,
+    (next_check, key): (String, &SealingKey),
 ) -> Result<(), StorageError> {
     let done = Installation { master_key_check: next_check, rotation_to: None, ..begun.record.clone() };
     let event = Event::new("master_key.rotated", Actor::System, Installation::ID, &ClientInfo::local())
         .effect(system);
     system.records::<Installation>().replace(begun, done, vec![event]).await?;
-    jobs::drain_effects(system).await
+    jobs::drain_effects(system, key).await
 }
 
 /// One pass over everything; answers whether there was anything to do.
@@ -270,7 +272,7 @@ async fn reseal_all(
     // What has expired needn't be sealed again, and mustn't stay.
     while system.ports().storage.purge_expired(now, PAGE).await? > 0 {}
     let before = *total;
-    for kind in [Tenant::spec(), OneTime::spec()] {
+    for kind in [Tenant::spec(), OneTime::spec(), AuditHead::spec()] {
         let each = async |page: Vec<Located>| {
             let done = try_join_all(page.iter().map(|located| reseal(system, keys, located))).await?;
             let count = done.into_iter().filter(|changed| *changed).count() as u64;
@@ -286,6 +288,10 @@ async fn reseal(system: &SystemScope, keys: &Keys, located: &Located) -> Result<
     let id = &located.document.id;
     if located.document.kind == Tenant::KIND {
         return change::<Tenant>(system, id, |tenant| keys.tenant(tenant)).await;
+    }
+    if located.document.kind == AuditHead::KIND {
+        let scope = scope_of(system, &located.partition);
+        return change::<AuditHead>(&scope, id, |head| keys.audit_head(&located.partition, head)).await;
     }
     match TenantId::parse(&located.partition) {
         Ok(tenant) if located.document.body.contains("\"answer\"") => {

@@ -64,8 +64,9 @@ async fn refuse(
 ) -> Result<SignInError, SignInError> {
     let Context { tenant, client, .. } = context;
     let target = attempt.account.map_or("unknown", |user| user.id.as_str());
-    let event = Event::refused("user.sign_in_failed", Actor::Anonymous, target, client).effect(tenant);
-    match attempts::record_failure(tenant, lane, event).await {
+    let event = |name| Event::refused(name, Actor::Anonymous, target, client).effect(tenant);
+    let events = (event("user.sign_in_failed"), event("user.sign_in_locked"));
+    match attempts::record_failure(tenant, lane, events).await {
         Ok(None) => Ok(SignInError::InvalidCredentials),
         Ok(Some(retry_after)) => Ok(SignInError::RateLimited { retry_after }),
         // Whoever lost that often lost to failures on record: most likely the budget is spent.

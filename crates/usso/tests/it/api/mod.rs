@@ -5,6 +5,7 @@ mod agent_auth;
 mod agent_registration;
 mod agents;
 mod api_keys;
+mod audit;
 mod cookies;
 mod cors;
 mod csrf;

@@ -14,7 +14,12 @@ use usso::tenant::one_time::OneTime;
 /// Copies as the command does: the target is prepared first.
 async fn copied(app: &TestApp, target: Arc<dyn Storage>) -> Result<Outcome, CopyError> {
     target.prepare(&startup::kinds()).await.expect("the target can be prepared");
-    copy(app.state.registry.system(), &app.platform_on(target), |_, _, _| ()).await
+    copy(
+        (app.state.registry.system(), Some(app.state.registry.seal())),
+        &app.platform_on(target),
+        |_, _, _| (),
+    )
+    .await
 }
 
 async fn nothing() -> Arc<dyn Storage> {
@@ -208,7 +213,9 @@ async fn events_under_way_are_carried_out_before_the_copy() {
 async fn an_empty_source_is_refused() {
     let app = TestApp::new().await;
     let empty = app.platform_on(nothing().await);
-    let refused = copy(&empty, &app.platform_on(nothing().await), |_, _, _| ()).await;
+    let refused =
+        copy((&empty, Some(app.state.registry.seal())), &app.platform_on(nothing().await), |_, _, _| ())
+            .await;
     assert!(matches!(refused, Err(CopyError::NoSource)), "{refused:?}");
 }
 

@@ -8,6 +8,10 @@ use usso::app::upkeep::exclusive::Exclusive;
 use usso::app::{jobs, startup};
 use usso::config::{Config, DatabaseUrl, MasterKey};
 
+fn key() -> protocol::seal::SealingKey {
+    protocol::seal::SealingKey::from_master(&[7; 32]).expect("a key")
+}
+
 fn config(directory: &Directory, database: &DatabaseUrl) -> Config {
     let mut config = Config::default();
     config.storage.data_dir = directory.0.clone();
@@ -62,11 +66,11 @@ async fn a_shared_database_is_held_alone_and_moves_to_a_file_and_back() {
     // There and back again.
     let file = DatabaseUrl::Sqlite(directory.file("usso.db"));
     let there = Exclusive::open(&file).await.expect("a new file");
-    let outcome = copy(held.system(), there.system(), |_, _, _| ()).await.expect("the copy");
+    let outcome = copy((held.system(), Some(&key())), there.system(), |_, _, _| ()).await.expect("the copy");
     assert!(outcome.is_same(), "{outcome:?}");
     held.close().await.expect("it was ours all the time");
     let back = Exclusive::open(&second).await.expect("an empty database");
-    let outcome = copy(there.system(), back.system(), |_, _, _| ()).await.expect("the copy");
+    let outcome = copy((there.system(), Some(&key())), back.system(), |_, _, _| ()).await.expect("the copy");
     assert!(outcome.is_same(), "{outcome:?}");
     there.close().await.expect("it was ours all the time");
     back.close().await.expect("it was ours all the time");

@@ -1,6 +1,7 @@
 //! Work on a whole installation: moving it, keeping a copy, giving it another master key.
 
 mod archive;
+mod audit;
 mod backup;
 mod copy;
 mod exclusive;
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use usso::app::startup;
+use usso::app::upkeep::verify_audit;
 use usso::tenant::one_time::OneTime;
 
 const SECRET: &str = "canary-smtp-66bb";
@@ -105,6 +107,9 @@ impl Inhabited {
             assert_eq!(opened.as_slice(), SECRET.as_bytes());
         }
         self.alice.on(app).again().await;
+        let registry = &app.state.registry;
+        let logs = verify_audit::verify(registry.system(), registry.seal(), None).await.expect("a look");
+        assert!(logs.len() >= 3 && logs.iter().all(|(_, log)| log.findings.is_empty()), "{logs:?}");
         let events = app.audit("org_default").await;
         assert!(events.len() > self.events, "events go on: {} after {}", events.len(), self.events);
     }

@@ -3,9 +3,21 @@
 //! An event is an [`Effect`] of the write it describes, so a change without its event, or an event without its
 //! change, can't exist. The effects worker turns it into an [`AuditEvent`] record of the tenant. Events carry ids and
 //! facts, never secrets.
+//!
+//! The records of a tenant form a chain (see [`chain`]), which shows what was changed, taken out or cut off behind the
+//! server's back.
+
+pub mod chain;
+pub mod erasure;
+pub mod recorder;
+pub mod routes;
+pub mod schema;
+pub mod service;
+pub mod verify;
 
 use crate::tenant::one_time::OneTime;
-use kernel::{Effect, Position, Record, Scope, StorageError, Timestamp, Topic};
+use chain::Link;
+use kernel::{Effect, Key, Position, Record, Scope, StorageError, Timestamp, Topic};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::net::IpAddr;
@@ -99,6 +111,9 @@ pub struct AuditEvent {
     /// Further facts.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub data: Map<String, Value>,
+    /// Its place in the tenant's chain; none for events from before there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<Link>,
 }
 
 impl Record for AuditEvent {
@@ -109,8 +124,13 @@ impl Record for AuditEvent {
         &self.id
     }
 
+    fn keys(&self) -> Vec<Key> {
+        self.link.iter().map(|link| chain::key(link.sequence)).collect()
+    }
+
     fn tags(&self) -> Vec<String> {
         vec![
+            format!("result:{}", self.result),
             format!("event:{}", self.event),
             format!("actor:{}", self.actor),
             format!("target:{}", self.target),

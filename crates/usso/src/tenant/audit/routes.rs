@@ -1,0 +1,127 @@
+//! `/audit`.
+
+use super::AuditEvent;
+use super::schema::AuditEventView;
+use super::service::{Export, Filter};
+use crate::access_control::permission::{Permission, PermissionDenied, Resource};
+use crate::http::error::{ErrorView, storage};
+use crate::http::list::{ListParams, ListView, Params, answer};
+use crate::http::{ApiError, AppState, Caller, Json};
+use axum::body::Body;
+use axum::extract::Path;
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use http::{HeaderValue, header};
+use kernel::problem::FieldError;
+use kernel::{ProblemKind, Query, Record};
+use serde::Deserialize;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+const READ: Permission = Permission::new("read", Resource::Audit);
+
+/// The routes.
+pub fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(export)).routes(routes!(get))
+}
+
+/// Which events to read.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct AuditFilter {
+    /// What happened: `user.registered`, or everything that begins so: `user.`
+    event: Option<String>,
+    /// By whom: a user id, `system` or `anonymous`.
+    actor: Option<String>,
+    /// On whom.
+    target: Option<String>,
+    /// `success` or `failure`.
+    result: Option<String>,
+}
+
+fn query(params: &ListParams, filter: AuditFilter) -> Result<Query, ApiError> {
+    if filter.result.as_deref().is_some_and(|result| !matches!(result, "success" | "failure")) {
+        let msg = "must be success or failure";
+        let loc = vec!["query".into(), "result".into()];
+        let error = FieldError { loc, msg: msg.to_owned(), kind: "value".into() };
+        return Err(ApiError::invalid(vec![error], format!("result: {msg}")));
+    }
+    let AuditFilter { event, actor, target, result } = filter;
+    let filter = Filter { event, actor, target, result };
+    Ok(params.query(AuditEvent::KIND, &["created_at"])?.with_all(filter.tags()))
+}
+
+fn admit(caller: &Caller) -> Result<(), ApiError> {
+    let attributes = [("tenant_id", caller.tenant.scope.id().as_str())];
+    if caller.may(READ, &attributes) { Ok(()) } else { Err(PermissionDenied(READ).into()) }
+}
+
+/// The tenant's audit log
+#[utoipa::path(get, path = "/audit", tag = "Audit", operation_id = "list_audit_events",
+    params(ListParams, AuditFilter), security(("bearer" = [])),
+    responses((status = 200, body = ListView<AuditEventView>), (status = 400, body = ErrorView),
+        (status = 401, body = ErrorView), (status = 403, body = ErrorView)))]
+pub async fn list(
+    caller: Caller,
+    Params(params): Params<ListParams>,
+    Params(filter): Params<AuditFilter>,
+) -> Result<Response, ApiError> {
+    admit(&caller)?;
+    let query = query(&params, filter)?;
+    let scope = &caller.tenant.scope;
+    let page = scope.records::<AuditEvent>().page(query.clone()).await.map_err(|e| storage(&e))?;
+    answer(&query, &page, |event| AuditEventView::of(scope.id().as_str(), event))
+}
+
+/// An event of the audit log
+#[utoipa::path(get, path = "/audit/{event_id}", tag = "Audit", operation_id = "get_audit_event",
+    params(("event_id" = String, Path)), security(("bearer" = [])),
+    responses((status = 200, body = AuditEventView), (status = 401, body = ErrorView),
+        (status = 403, body = ErrorView), (status = 404, body = ErrorView)))]
+pub async fn get(caller: Caller, Path(id): Path<String>) -> Result<Json<AuditEventView>, ApiError> {
+    admit(&caller)?;
+    let scope = &caller.tenant.scope;
+    let found = scope.records::<AuditEvent>().get(&id).await.map_err(|e| storage(&e))?;
+    let found = found.ok_or_else(|| ApiError::new(ProblemKind::NotFound, "NOT_FOUND", "Event not found"))?;
+    Ok(Json(AuditEventView::of(scope.id().as_str(), &found)))
+}
+
+/// The audit log as lines of JSON, oldest first
+///
+/// Takes the filters of the list; page and order are its own.
+#[utoipa::path(get, path = "/audit/export", tag = "Audit", operation_id = "export_audit_events",
+    params(AuditFilter, ("created_at_from" = Option<String>, Query), ("created_at_to" = Option<String>, Query)),
+    security(("bearer" = [])),
+    responses((status = 200, body = String, content_type = "application/x-ndjson"),
+        (status = 400, body = ErrorView), (status = 401, body = ErrorView), (status = 403, body = ErrorView)))]
+pub async fn export(
+    caller: Caller,
+    Params(params): Params<ListParams>,
+    Params(filter): Params<AuditFilter>,
+) -> Result<Response, ApiError> {
+    admit(&caller)?;
+    let mut export = Export::new(caller.tenant.scope.clone(), query(&params, filter)?);
+    // The first page before the status: a database that is away is an error and no empty log.
+    let first = lines(&mut export).await.map_err(|e| storage(&e))?;
+    let rest = stream::try_unfold((export, Some(first)), |(mut export, first)| async move {
+        let text = match first {
+            Some(text) => text,
+            None => lines(&mut export).await?,
+        };
+        Ok::<_, kernel::StorageError>((!text.is_empty()).then_some((text, (export, None))))
+    });
+    let content_type = HeaderValue::from_static("application/x-ndjson");
+    Ok(([(header::CONTENT_TYPE, content_type)], Body::from_stream(rest)).into_response())
+}
+
+async fn lines(export: &mut Export) -> Result<String, kernel::StorageError> {
+    let events = export.next().await?;
+    let mut text = String::new();
+    for event in &events {
+        let view = AuditEventView::of(export.scope().id().as_str(), event);
+        let line = serde_json::to_string(&view).map_err(|e| kernel::StorageError::Corrupt(e.to_string()))?;
+        text.push_str(&line);
+        text.push('\n');
+    }
+    Ok(text)
+}
