@@ -122,6 +122,8 @@ id!(/// A session: `session:…`.
     SessionId, "session:");
 id!(/// A workspace: `ws_…`.
     WorkspaceId, "ws_");
+id!(/// A role: `role_…`.
+    RoleId, "role_");
 id!(/// A signing key, and the `kid` it is published under: `key_…`.
     KeyId, "key_");
 id!(/// The `jti` of a token: `jwt_…`.

@@ -74,4 +74,12 @@ impl Query {
         self.any_of = vec![tags];
         self
     }
+
+    /// Only those that have every tag of one of the alternatives, and all of `tags` besides.
+    #[must_use]
+    pub fn with_any(mut self, alternatives: Vec<Vec<TagMatch>>, tags: &[TagMatch]) -> Self {
+        self.any_of = alternatives;
+        self.any_of.iter_mut().for_each(|all| all.extend_from_slice(tags));
+        self
+    }
 }

@@ -116,6 +116,12 @@ impl<'a> Scope<'a> {
         verb_satisfies(self.verb, verb) && path_covers(self.path, path, matches_pattern)
     }
 
+    /// True if the filter on this attribute, if there is one, matches its value.
+    #[must_use]
+    pub fn admits_one(&self, (attribute, value): (&str, &str)) -> bool {
+        self.filters().all(|(name, pattern)| name != attribute || matches_pattern(pattern, value))
+    }
+
     /// True if every filter is among the attributes of an object and matches it.
     #[must_use]
     pub fn admits(&self, attributes: &[(&str, &str)]) -> bool {

@@ -2,3 +2,5 @@
 
 pub mod delegation;
 pub mod permission;
+pub mod roles;
+pub mod visible;

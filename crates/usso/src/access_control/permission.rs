@@ -8,7 +8,7 @@ use std::borrow::Cow;
 pub const ADMIN_ROLE: &str = "admin";
 
 /// What the built-in administrator role grants.
-const ADMIN_SCOPE: &str = "*:*";
+pub const ADMIN_SCOPE: &str = "*:*";
 
 /// What only the system administrator holds.
 pub const SUPERADMIN_SCOPE: &str = "superadmin:*";
@@ -27,8 +27,14 @@ pub struct Permission {
 pub enum Resource {
     /// API keys.
     ApiKeys,
+    /// Credentials of users.
+    Credentials,
+    /// Invitations to workspaces.
+    Invitations,
     /// Signing keys.
     Keys,
+    /// Profiles of users.
+    Profiles,
     /// Roles.
     Roles,
     /// Sessions.
@@ -39,6 +45,8 @@ pub enum Resource {
     Users,
     /// Identifiers of users.
     Identifiers,
+    /// Workspaces.
+    Workspaces,
 }
 
 impl Resource {
@@ -46,12 +54,16 @@ impl Resource {
     const fn names(self) -> &'static [&'static str] {
         match self {
             Self::ApiKeys => &["apikeys", "apikey", "api-keys"],
+            Self::Credentials => &["credentials", "credential"],
+            Self::Invitations => &["invitations", "invitation"],
             Self::Keys => &["keys", "key"],
+            Self::Profiles => &["profiles", "profile"],
             Self::Roles => &["roles", "role"],
             Self::Sessions => &["sessions", "session", "authsession"],
             Self::Tenants => &["tenants", "tenant"],
             Self::Users => &["users", "user"],
             Self::Identifiers => &["identifiers", "identifier", "useridentifier"],
+            Self::Workspaces => &["workspaces", "workspace"],
         }
     }
 }
@@ -64,10 +76,20 @@ impl Permission {
 
     /// Whether one of the held scopes grants this on an object with these attributes.
     pub fn is_granted(&self, held: &[String], attributes: &[(&str, &str)]) -> bool {
-        self.resource.names().iter().any(|name| {
-            let path = format!("sso/{name}");
-            held.iter().any(|s| scope::satisfies(&Scope::parse(s), self.verb, &path, attributes))
-        })
+        let paths = self.paths();
+        held.iter()
+            .map(|text| Scope::parse(text))
+            .any(|scope| paths.iter().any(|path| scope.covers(self.verb, path)) && scope.admits(attributes))
+    }
+
+    /// The paths scopes may name the resource by.
+    fn paths(&self) -> Vec<String> {
+        self.resource.names().iter().map(|name| format!("sso/{name}")).collect()
+    }
+
+    /// Whether a scope grants this on at least some objects: those its filters admit.
+    pub fn is_covered(&self, scope: &Scope<'_>) -> bool {
+        self.paths().iter().any(|path| scope.covers(self.verb, path))
     }
 }
 
@@ -91,13 +113,18 @@ impl Problem for PermissionDenied {
     }
 }
 
-/// The scopes a token carries: those granted directly, and those of the roles.
-pub fn effective_scopes(roles: &[String], direct: &[String]) -> Vec<String> {
-    let mut scopes = direct.to_vec();
-    if roles.iter().any(|r| r == ADMIN_ROLE) && !scopes.iter().any(|s| s == ADMIN_SCOPE) {
-        scopes.push(ADMIN_SCOPE.to_owned());
+/// The scopes of a token that whoever presents it still holds: `None` as long as that is all of them, which is nearly
+/// always and costs nothing.
+pub fn narrowed(token: &[String], held: &[String]) -> Option<Vec<String>> {
+    if token == held {
+        return None;
     }
-    scopes
+    let parsed: Vec<_> = held.iter().map(|text| Scope::parse(text)).collect();
+    let is_held = |text: &String| parsed.iter().any(|own| scope::is_narrower(&Scope::parse(text), own));
+    if token.iter().all(is_held) {
+        return None;
+    }
+    Some(scope::common(token, held).into_iter().map(str::to_owned).collect())
 }
 
 #[cfg(test)]
@@ -125,8 +152,22 @@ mod tests {
 
     #[test]
     fn a_tenant_administrator_is_no_system_administrator() {
-        let scopes = effective_scopes(&[ADMIN_ROLE.to_owned()], &[]);
+        let scopes = [ADMIN_SCOPE.to_owned()];
         assert!(LIST.is_granted(&scopes, &[]));
         assert!(!Permission::new("superadmin", Resource::Tenants).is_granted(&scopes, &[]));
+    }
+
+    #[test]
+    fn a_token_keeps_what_is_held_and_loses_the_rest() {
+        let own = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
+        assert_eq!(narrowed(&own(&["read:users"]), &own(&["read:users"])), None);
+        assert_eq!(narrowed(&own(&["read:users"]), &own(&["*:*", "read:posts"])), None);
+        assert_eq!(
+            narrowed(&own(&["read:users", "read:posts"]), &own(&["read:posts"])),
+            Some(own(&["read:posts"]))
+        );
+        // What is left of a wider scope is not lost with it.
+        assert_eq!(narrowed(&own(&["update:users"]), &own(&["read:users"])), Some(own(&["read:users"])));
+        assert_eq!(narrowed(&own(&["read:users"]), &[]), Some(Vec::new()));
     }
 }

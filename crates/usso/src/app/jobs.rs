@@ -5,6 +5,7 @@ use crate::app::rest;
 use crate::app::startup::Instance;
 use crate::http::AppState;
 use crate::identity::api_keys::service::write_usage;
+use crate::identity::users::removal;
 use crate::tenant::audit::AuditEvent;
 use crate::tenant::tenants::deletion;
 use crate::tenant::tenants::model::Tenant;
@@ -227,7 +228,7 @@ async fn write_requests(system: &SystemScope, id: &TenantId, requests: u64) -> R
     }
 }
 
-/// Removes expired records, and tenants that were deleted long enough ago.
+/// Removes expired records, and users and tenants that were deleted long enough ago.
 ///
 /// # Errors
 /// When the database is away.
@@ -237,5 +238,6 @@ pub async fn purge(state: &AppState) -> Result<(), StorageError> {
     while storage.purge_expired(system.now(), BATCH).await? >= BATCH {}
     // An event carried out later would be written into a tenant that is gone.
     drain(state).await?;
+    removal::erase_due(&state.registry, &state.identity).await?;
     deletion::bury(&state.registry).await
 }

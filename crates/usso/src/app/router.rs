@@ -1,9 +1,10 @@
 //! One list of routes, from which the router and the OpenAPI document are made.
 
+use crate::access_control::roles;
 use crate::app::archive;
 use crate::http::{AppState, docs, health};
 use crate::identity::sign_in::routes as auth;
-use crate::identity::{api_keys, onboarding, sessions, usage};
+use crate::identity::{api_keys, onboarding, sessions, usage, users};
 use crate::tenant::{keys, tenants};
 use axum::Router;
 use axum::response::Redirect;
@@ -22,7 +23,7 @@ pub const API: &str = "/api/sso/v1";
     info(title = "USSO", description = "Multi-tenant single sign-on: sign-in, sessions, tokens, tenants. The system administrator \
             has every operation of every tenant at /admin/tenants/{tenant_id}/ and its path below /api/sso/v1.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")),
-    tags((name = "Authentication"), (name = "Sessions"), (name = "API keys"), (name = "Tenants"), (name = "Keys"), (name = "Health"))
+    tags((name = "Authentication"), (name = "Sessions"), (name = "API keys"), (name = "Roles"), (name = "Users"), (name = "Profiles"), (name = "Tenants"), (name = "Keys"), (name = "Health"))
 )]
 struct Document;
 
@@ -32,6 +33,11 @@ fn described() -> OpenApiRouter<AppState> {
         .merge(onboarding::routes::router())
         .merge(sessions::routes::router())
         .merge(api_keys::routes::router())
+        .merge(roles::routes::router())
+        .merge(users::routes::router())
+        .merge(users::identifiers::routes::router())
+        .merge(users::credentials::routes::router())
+        .merge(users::profile::routes::router())
         .merge(tenants::routes::router())
         .merge(usage::routes::router())
         .merge(tenants::domains::routes::router())

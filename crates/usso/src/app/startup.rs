@@ -1,5 +1,6 @@
 //! From configuration to a running instance. The only place that names adapters.
 
+use crate::access_control::roles::model::Role;
 use crate::app::lease::{self, Lease};
 use crate::app::tls::{self, Tls};
 use crate::app::{bootstrap, coherence, jobs, master_key, router, server};
@@ -12,6 +13,7 @@ use crate::identity::api_keys::model::{ApiKey, ApiKeyUsage};
 use crate::identity::credentials::{Cost, Hasher, HasherConfig};
 use crate::identity::sessions::model::Session;
 use crate::identity::users::model::User;
+use crate::identity::users::removal::Erasure;
 use crate::tenant::Registry;
 use crate::tenant::audit::AuditEvent;
 use crate::tenant::issuer::BaseUrl;
@@ -38,13 +40,15 @@ use tokio::sync::watch;
 pub type StartError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Every kind of record.
-pub fn kinds() -> [KindSpec; 11] {
+pub fn kinds() -> [KindSpec; 13] {
     [
         lease::Instance::spec(),
         lease::Turn::spec(),
         master_key::Installation::spec(),
         Tenant::spec(),
+        Role::spec(),
         User::spec(),
+        Erasure::spec(),
         Session::spec(),
         ApiKey::spec(),
         ApiKeyUsage::spec(),

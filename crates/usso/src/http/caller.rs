@@ -3,7 +3,8 @@
 //! A [`Caller`] exists only for a verified access token of this tenant whose session and user live now, or for one of its
 //! API keys whose user does. The first credential present decides; there is no fall-through to a weaker one (contract 1.4).
 
-use crate::access_control::permission::{Permission, PermissionDenied, Resource};
+use crate::access_control::permission::{Permission, PermissionDenied, Resource, narrowed};
+use crate::http::error::storage;
 use crate::http::visit::Visitor;
 use crate::http::{ApiError, AppState, Tenant, cookie, csrf};
 use crate::identity::api_keys::model::ApiKey;
@@ -40,6 +41,8 @@ pub enum Principal {
         claims: Box<Claims>,
         /// The session.
         session: Arc<Stored<Session>>,
+        /// What is left of the token's scopes, when some were taken away since it was minted.
+        narrowed: Option<Vec<String>>,
     },
     /// An API key.
     ApiKey {
@@ -109,14 +112,18 @@ impl Caller {
     pub fn actor(&self) -> Actor {
         let user = self.user.id.as_str().to_owned();
         match &self.principal {
-            Principal::Session { .. } => Actor::User(user),
+            Principal::Session { session, .. } => match &session.actor {
+                Some(actor) => Actor::Impersonator { user, actor: actor.as_str().to_owned() },
+                None => Actor::User(user),
+            },
             Principal::ApiKey { key, .. } => Actor::ApiKey { user, key: key.id.as_str().to_owned() },
         }
     }
 
-    /// The scopes of the token or key.
+    /// The scopes of the token or key that its user holds now.
     pub fn scopes(&self) -> &[String] {
         match &self.principal {
+            Principal::Session { narrowed: Some(scopes), .. } => scopes,
             Principal::Session { claims, .. } => claims.scopes.as_deref().unwrap_or_default(),
             Principal::ApiKey { scopes, .. } => scopes,
         }
@@ -134,6 +141,12 @@ impl Caller {
     /// little could do all its user does.
     pub fn is_signed_in(&self) -> bool {
         self.session_id().is_some()
+    }
+
+    /// Whether the user is here themself, and nobody in their name: only they change how they sign in, and hand on what
+    /// outlives the session.
+    pub fn is_in_person(&self) -> bool {
+        matches!(&self.principal, Principal::Session { session, .. } if session.actor.is_none())
     }
 
     /// The API key, when it is one.
@@ -163,6 +176,11 @@ impl Caller {
     /// `NOT_FOUND` for the system administrator who acts from outside.
     pub fn at_home(&self) -> Result<(), ApiError> {
         if self.tenant.info.is_visit { Err(ApiError::not_found()) } else { Ok(()) }
+    }
+
+    /// Whether the caller is the system administrator, in their own tenant or as a visitor in another.
+    pub fn is_platform(&self) -> bool {
+        self.tenant.info.is_visit || self.is_system()
     }
 
     /// Whether the caller is the system administrator: of the default tenant, with the system scope.
@@ -196,7 +214,10 @@ impl FromRequestParts<AppState> for Caller {
             csrf::check(&tenant, &parts.headers)?;
         }
         let (session, user) = service::live(&state.identity, &tenant.scope, &claims).await?;
-        let principal = Principal::Session { claims: Box::new(claims), session };
+        let held = state.identity.held_in(&tenant.scope, &session, &user).await.map_err(|e| storage(&e))?;
+        let held = held.ok_or(TokenError::Revoked)?;
+        let narrowed = narrowed(claims.scopes.as_deref().unwrap_or_default(), &held.scopes);
+        let principal = Principal::Session { claims: Box::new(claims), session, narrowed };
         Ok(Self { tenant, principal, user })
     }
 }

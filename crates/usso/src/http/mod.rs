@@ -8,6 +8,7 @@ pub mod caller;
 pub mod client_ip;
 pub mod cookie;
 pub mod cors;
+pub mod creating;
 pub mod csrf;
 pub mod docs;
 pub mod edge;

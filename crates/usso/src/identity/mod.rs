@@ -16,6 +16,9 @@ pub mod tokens;
 pub mod usage;
 pub mod users;
 
+use crate::access_control::permission::narrowed;
+use crate::access_control::roles::effective::{Effective, effective};
+use crate::access_control::roles::memory::Roles;
 use crate::tenant::TenantScope;
 use crate::tenant::coherence::{Freshness, Stale};
 use kernel::cache::Cache;
@@ -33,6 +36,7 @@ pub struct Identity {
     users: Cache<(TenantId, UserId), Arc<Stored<User>>>,
     sessions: Cache<(TenantId, SessionId), Arc<Stored<Session>>>,
     api_keys: api_keys::memory::ApiKeys,
+    roles: Roles,
     freshness: Freshness,
 }
 
@@ -44,6 +48,7 @@ impl Identity {
             users: Cache::new(CACHED),
             sessions: Cache::new(CACHED),
             api_keys: api_keys::memory::ApiKeys::default(),
+            roles: Roles::default(),
             freshness: Freshness::default(),
         }
     }
@@ -56,6 +61,48 @@ impl Identity {
     /// The API keys in use.
     pub fn api_keys(&self) -> &api_keys::memory::ApiKeys {
         &self.api_keys
+    }
+
+    /// The roles in use.
+    pub fn roles(&self) -> &Roles {
+        &self.roles
+    }
+
+    /// What a user holds in a workspace they belong to, or outside of any.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn effective(
+        &self,
+        tenant: &TenantScope,
+        user: &User,
+        workspace: Option<&str>,
+    ) -> Result<Effective, StorageError> {
+        let memory_counts = self.freshness.holds(|| tenant.now());
+        effective(&self.roles, tenant, user.assigned(workspace), memory_counts).await
+    }
+
+    /// What the user of a session holds in it; impersonated, no more than who impersonates them holds now. None when
+    /// that one may not sign in any more.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn held_in(
+        &self,
+        tenant: &TenantScope,
+        session: &Session,
+        user: &User,
+    ) -> Result<Option<Effective>, StorageError> {
+        let mut held = self.effective(tenant, user, session.workspace_id.as_deref()).await?;
+        let Some(actor) = &session.actor else { return Ok(Some(held)) };
+        let Some(actor) = self.user(tenant, actor).await?.filter(|a| a.may_sign_in()) else {
+            return Ok(None);
+        };
+        let own = self.effective(tenant, &actor, None).await?;
+        if let Some(narrowed) = narrowed(&held.scopes, &own.scopes) {
+            held.scopes = narrowed;
+        }
+        Ok(Some(held))
     }
 
     /// The hashing pool.
@@ -188,6 +235,7 @@ impl Identity {
         self.sessions.clear();
         self.users.clear();
         self.api_keys.clear();
+        self.roles.clear();
     }
 }
 

@@ -39,6 +39,13 @@ pub enum Stale {
         /// Which.
         id: KeyId,
     },
+    /// A role.
+    Role {
+        /// Whose.
+        tenant: TenantId,
+        /// What users and tokens carry.
+        slug: String,
+    },
     /// A tenant: its settings, keys and domains.
     Tenant {
         /// Which.

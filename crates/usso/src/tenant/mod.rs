@@ -9,6 +9,7 @@ pub mod domain;
 pub mod issuer;
 pub mod keys;
 pub mod one_time;
+pub mod patch;
 pub mod profile;
 pub mod registry;
 pub mod sealed;

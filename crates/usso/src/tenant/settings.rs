@@ -78,6 +78,7 @@ const SETTINGS: &[Setting] = &[
     setting(None, "token.refresh_token_rotation", Shape::Bool, || json!(true)),
     setting(None, "token.audience", Shape::Text, || Value::Null),
     setting(None, "registration.is_allowed", Shape::Bool, || json!(true)),
+    setting(None, "registration.allow_self_deactivate", Shape::Bool, || json!(false)),
     setting(None, "phone.default_country_code", Shape::Checked(country_code), || Value::Null),
     setting(None, "cookie_domain", Shape::Checked(cookie_domain), || Value::Null),
     setting(None, "cors_origins", Shape::Each(0, origin), || json!([])),
@@ -192,6 +193,7 @@ impl Config {
             refresh_token_rotation: self.flag("token.refresh_token_rotation"),
             audience: self.text("token.audience"),
             registration_is_allowed: self.flag("registration.is_allowed"),
+            allow_self_deactivate: self.flag("registration.allow_self_deactivate"),
             default_country_code: self.text("phone.default_country_code"),
             cookie_domain: self.text("cookie_domain"),
             cors_origins: self.texts("cors_origins"),
@@ -232,6 +234,8 @@ pub struct Settings {
     pub audience: Option<String>,
     /// Whether people may register themselves.
     pub registration_is_allowed: bool,
+    /// Whether users may delete their own account.
+    pub allow_self_deactivate: bool,
     /// Prefixed to national phone numbers.
     pub default_country_code: Option<String>,
     /// The `Domain` of the access-token cookie.

@@ -45,13 +45,16 @@ fn types_of(document: &Value, schema: &Value) -> Vec<String> {
     parts.iter().chain(&named).flat_map(|part| types_of(document, part)).collect()
 }
 
+/// Operations that change something and take no body.
+const BODILESS: [&str; 4] = ["restore_tenant", "restore_user", "erase_user", "impersonate_user"];
+
 fn operations() -> Vec<Operation> {
     let document = serde_json::to_value(usso::app::router::openapi()).expect("JSON");
     let mut found = Vec::new();
     for (path, methods) in document["paths"].as_object().expect("paths") {
         for (method, operation) in methods.as_object().expect("methods") {
             let content = operation["requestBody"]["content"].as_object();
-            let has_none = operation["operationId"] == "restore_tenant";
+            let has_none = BODILESS.contains(&operation["operationId"].as_str().unwrap_or_default());
             assert!(
                 content.is_some() || has_none || !matches!(method.as_str(), "post" | "patch" | "put"),
                 "{method} {path} has no body"
@@ -82,6 +85,7 @@ struct Walk {
     token: String,
     session: String,
     key: String,
+    user: String,
     count: usize,
     wrong: Vec<String>,
 }
@@ -94,10 +98,14 @@ impl Walk {
         let spare = admin.again().await;
         let _ = admin.post("/tenants", json!({"name": "Target"})).await.expect(201);
         let key = admin.post("/apikeys", json!({})).await.expect(201).str("id").to_owned();
+        let user = admin.post("/users", json!({"identifier": "target@example.com"})).await.expect(201);
+        let user = user.str("id").to_owned();
+        let _ = admin.post("/roles", json!({"name": "Target", "slug": "target_role"})).await.expect(201);
         Self {
             token: admin.access().to_owned(),
             session: spare.session_id().to_owned(),
             key,
+            user,
             app,
             count: 0,
             wrong: Vec::new(),
@@ -115,11 +123,26 @@ impl Walk {
             .replace("{session_id}", &self.session)
             .replace("{key_id}", &self.key)
             .replace("{tenant_id}", "org_target")
+            .replace("{role_id}", "target_role")
+            .replace("{user_id}", &self.user)
+            .replace("{profile_id}", &self.user)
+            .replace("{identifier_id}", "identifier_nobodys")
             .replace("{kid}", "key_nobody");
         let body = body.into();
         let outside = self.app.anonymous().send(&operation.method, &path, body.clone()).await;
         self.count += 2;
-        let asks_who = ["/sessions", "/tenants", "/apikeys"].iter().any(|p| operation.path.contains(p));
+        let asks_who = [
+            "/sessions",
+            "/tenants",
+            "/apikeys",
+            "/roles",
+            "/users",
+            "/identifiers",
+            "/credentials",
+            "/profiles",
+        ]
+        .iter()
+        .any(|p| operation.path.contains(p));
         if asks_who && operation.id != "verify_api_key" {
             assert_eq!(
                 outside.status,
@@ -157,6 +180,19 @@ fn good(operation: &str) -> Value {
         // Refused for what it says: with a right one every request would make a key.
         "create_api_key" => json!({"agent_id": "service:nobody"}),
         "update_api_key" => json!({"name": "Target"}),
+        // Refused for what it says: with a right one every request would make a role.
+        "create_role" => json!({"name": "Target", "slug": "No Slug"}),
+        "update_role" => json!({"name": "Target"}),
+        // Refused for what they say: with right ones every request would make something.
+        "create_user" | "add_user_identifier" | "add_identifier" => {
+            json!({"identifier": "1", "type": "telegram_id"})
+        }
+        "move_user" => json!({"tenant_id": "org_nobody"}),
+        "update_user" => json!({"name": "Target"}),
+        "update_user_identifier" => json!({"is_primary": true}),
+        "set_user_credential" | "set_credential" => json!({"method": "totp", "secret": "x"}),
+        "create_profile" => json!({"user_id": "user:nobody"}),
+        "update_profile" | "update_my_profile" => json!({"profile_data": {"k": 1}}),
         "verify_api_key" => json!({"api_key": "usso_sk_nobodys"}),
         "create_tenant" => json!({"name": "Target"}),
         // Refused for what they say: with a right one every request would publish a key.

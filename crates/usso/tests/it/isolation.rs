@@ -31,7 +31,21 @@ enum Id {
     Session,
     ApiKey,
     Tenant,
+    /// Something an administrator makes by posting to this path, see [`making`].
+    Made(&'static str),
 }
+
+/// What an administrator posts to make something with an id.
+fn making(path: &str) -> Value {
+    match path {
+        "/roles" => json!({"name": "Role {n}", "description": CANARY}),
+        "/users" => json!({"identifier": "made{n}@example.com", "name": CANARY}),
+        other => panic!("{other} has no body here"),
+    }
+}
+
+/// The paths things with ids are made by.
+const MADE: [&str; 2] = ["/roles", "/users"];
 
 /// What must hold for one operation.
 struct Row {
@@ -131,6 +145,103 @@ fn rows(world: &World) -> BTreeMap<&'static str, Row> {
             "verify_api_key",
             Row { foreign: vec![(json!({"api_key": world.key_a.1}), 401)], ..row(Needs::Nothing, Id::None) },
         ),
+        ("list_roles", row(Needs::Admin, Id::None)),
+        (
+            "create_role",
+            Row { body: Some(json!({"name": "Made {n}"})), own: 201, ..row(Needs::Admin, Id::None) },
+        ),
+        ("get_role", row(Needs::Admin, Id::Made("/roles"))),
+        (
+            "update_role",
+            Row { body: Some(json!({"description": "{n}"})), ..row(Needs::Admin, Id::Made("/roles")) },
+        ),
+        ("delete_role", row(Needs::Admin, Id::Made("/roles"))),
+        ("list_users", row(Needs::Admin, Id::None)),
+        (
+            "create_user",
+            Row {
+                body: Some(json!({"identifier": "new{n}@example.com"})),
+                own: 201,
+                ..row(Needs::Admin, Id::None)
+            },
+        ),
+        ("get_user", row(Needs::Admin, Id::Made("/users"))),
+        ("update_user", Row { body: Some(json!({"name": "{n}"})), ..row(Needs::Admin, Id::Made("/users")) }),
+        ("delete_user", row(Needs::Admin, Id::Made("/users"))),
+        ("restore_user", Row { own: 404, ..row(Needs::Admin, Id::Made("/users")) }),
+        ("erase_user", Row { own: 204, ..row(Needs::Admin, Id::Made("/users")) }),
+        (
+            "move_user",
+            Row { body: Some(json!({"tenant_id": "org_default"})), ..row(Needs::System, Id::Made("/users")) },
+        ),
+        ("impersonate_user", row(Needs::Admin, Id::Made("/users"))),
+        ("list_user_identifiers", row(Needs::Admin, Id::Made("/users"))),
+        (
+            "add_user_identifier",
+            Row {
+                body: Some(json!({"identifier": "further{n}@example.com"})),
+                own: 201,
+                ..row(Needs::Admin, Id::Made("/users"))
+            },
+        ),
+        (
+            "update_user_identifier",
+            Row {
+                body: Some(json!({"is_primary": true})),
+                own: 404,
+                ..row(Needs::Admin, Id::Made("/users"))
+            },
+        ),
+        ("remove_user_identifier", Row { own: 404, ..row(Needs::Admin, Id::Made("/users")) }),
+        ("list_identifiers", row(Needs::Session, Id::None)),
+        (
+            "add_identifier",
+            Row {
+                body: Some(json!({"identifier": "{n}", "type": "telegram_id"})),
+                own: 400,
+                ..row(Needs::Session, Id::None)
+            },
+        ),
+        ("get_identifier", Row { own: 404, ..row(Needs::Session, Id::Session) }),
+        ("remove_identifier", Row { own: 404, ..row(Needs::Session, Id::Session) }),
+        ("list_user_credentials", row(Needs::Admin, Id::Made("/users"))),
+        (
+            "set_user_credential",
+            Row {
+                body: Some(json!({"method": "password", "secret": PASSWORD})),
+                own: 201,
+                ..row(Needs::Admin, Id::Made("/users"))
+            },
+        ),
+        ("remove_user_credential", Row { own: 404, ..row(Needs::Admin, Id::Made("/users")) }),
+        ("list_credentials", row(Needs::Session, Id::None)),
+        (
+            "set_credential",
+            Row {
+                body: Some(json!({"method": "password", "secret": PASSWORD})),
+                own: 201,
+                ..row(Needs::Session, Id::None)
+            },
+        ),
+        ("get_credential", Row { own: 404, ..row(Needs::Session, Id::Session) }),
+        ("remove_credential", Row { own: 404, ..row(Needs::Session, Id::Session) }),
+        ("list_profiles", row(Needs::Admin, Id::None)),
+        (
+            "create_profile",
+            Row {
+                body: Some(json!({"user_id": "user:dd4t400aaaaaaaaaaaaaaaaaaaaaaaaa"})),
+                own: 404,
+                ..row(Needs::Admin, Id::None)
+            },
+        ),
+        ("get_my_profile", row(Needs::Session, Id::None)),
+        ("update_my_profile", Row { body: Some(json!({"locale": "fa"})), ..row(Needs::Session, Id::None) }),
+        ("get_profile", row(Needs::Admin, Id::Made("/users"))),
+        (
+            "update_profile",
+            Row { body: Some(json!({"locale": "fa"})), ..row(Needs::Admin, Id::Made("/users")) },
+        ),
+        ("delete_profile", row(Needs::Admin, Id::Made("/users"))),
         ("list_tenants", row(Needs::Admin, Id::None)),
         ("create_tenant", Row { body: Some(json!({"name": "Made {n}"})), ..row(Needs::System, Id::None) }),
         ("get_tenant", row(Needs::Admin, Id::Tenant)),
@@ -178,6 +289,8 @@ struct World {
     invitation_a: String,
     /// An API key of A's administrator: its id and its secret.
     key_a: (String, String),
+    /// What A's administrator made, by path.
+    made_a: BTreeMap<&'static str, String>,
     /// A's own key, put to work against B.
     forged: String,
 }
@@ -194,7 +307,11 @@ impl World {
         let invitation_a = invite(&app).await;
         let system = app.system_admin().await;
         let key_a = make_key(&a.admin()).await;
-        Self { app, a, b, user_a, user_b, system, invitation_a, key_a, forged }
+        let mut made_a = BTreeMap::new();
+        for path in MADE {
+            made_a.insert(path, make(&a.admin(), path, 0).await);
+        }
+        Self { app, a, b, user_a, user_b, system, invitation_a, key_a, made_a, forged }
     }
 
     /// Everybody.
@@ -224,6 +341,18 @@ async fn invite(app: &TestApp) -> String {
 async fn make_key(user: &User) -> (String, String) {
     let made = user.post("/apikeys", json!({"name": CANARY})).await.expect(201);
     (made.str("id").to_owned(), made.str("api_key").to_owned())
+}
+
+/// Makes something and gives its id.
+async fn make(admin: &User, path: &str, serial: usize) -> String {
+    let body = making(path).to_string().replace("{n}", &serial.to_string());
+    let body: Value = serde_json::from_str(&body).expect("JSON");
+    let body = if admin.tenant_id() == "org_company_b" {
+        serde_json::from_str(&body.to_string().replace(CANARY, "ours")).expect("JSON")
+    } else {
+        body
+    };
+    admin.post(path, body).await.expect(201).str("id").to_owned()
 }
 
 /// An operation of the document.
@@ -420,6 +549,11 @@ async fn public(
     }
 }
 
+/// An id of the same form that nothing has.
+fn random_like(id: &str) -> String {
+    id[..id.len() - 24].to_owned() + &"a".repeat(24)
+}
+
 /// Operations that need a credential: a foreign one is 401, an own one sees own things, and foreign ids look like random ones.
 async fn guarded(
     walk: &mut Walk<'_>,
@@ -434,6 +568,10 @@ async fn guarded(
         (true, Id::Session) => own.again().await.session_id().to_owned(),
         (true, Id::ApiKey) => own.post("/apikeys", json!({})).await.expect(201).str("id").to_owned(),
         (false, Id::ApiKey) => "key_dd4t400bbbbbbbbbbbbbbbbbbbbbbbbb".to_owned(),
+        (true, Id::Made(path)) if *is_admin => {
+            walk.serial += 1;
+            make(&own, path, walk.serial).await
+        }
         _ => world.user_b.session_id().to_owned(),
     };
     let ids: Vec<(&str, String)> = match row.id {
@@ -448,6 +586,11 @@ async fn guarded(
             ("foreign", world.key_a.0.clone()),
             ("random", "key_dd4t400aaaaaaaaaaaaaaaaaaaaaaaaa".to_owned()),
         ],
+        Id::Made(path) => {
+            let foreign = world.made_a[path].clone();
+            let random = random_like(&foreign);
+            vec![("own", own), ("foreign", foreign), ("random", random)]
+        }
         Id::Tenant => vec![
             ("own", "org_company_b".to_owned()),
             ("foreign", "org_company_a".to_owned()),
@@ -534,15 +677,25 @@ async fn visit(walk: &mut Walk<'_>, operation: &Operation, row: &Row, (cell, nam
     if row.needs == Needs::Nothing || ["me", "create_api_key"].contains(&operation.id.as_str()) {
         return;
     }
-    let (foreign, random) = match row.id {
-        Id::None => return walk_list(walk, operation, (cell, name)).await,
-        Id::Session => (walk.world.user_a.session_id(), "session:dd4t400aaaaaaaaaaaaaaaaaaaaaaaaa"),
-        Id::ApiKey => (walk.world.key_a.0.as_str(), "key_dd4t400aaaaaaaaaaaaaaaaaaaaaaaaa"),
-        Id::Tenant => ("org_company_a", "org_nobody"),
+    let made = |path: &str| {
+        let foreign = walk.world.made_a[path].clone();
+        let random = random_like(&foreign);
+        (foreign, random)
     };
-    let foreign = walk.send(operation, &Cell { id: foreign, ..cell }).await;
-    let random = walk.send(operation, &Cell { id: random, ..cell }).await;
-    let wanted = if row.needs == Needs::System { 403 } else { 404 };
+    let (foreign, random): (String, String) = match row.id {
+        Id::Made(path) => made(path),
+        Id::None => return walk_list(walk, operation, (cell, name)).await,
+        Id::Session => {
+            (walk.world.user_a.session_id().into(), "session:dd4t400aaaaaaaaaaaaaaaaaaaaaaaaa".into())
+        }
+        Id::ApiKey => (walk.world.key_a.0.clone(), "key_dd4t400aaaaaaaaaaaaaaaaaaaaaaaaa".into()),
+        Id::Tenant => ("org_company_a".into(), "org_nobody".into()),
+    };
+    let foreign = walk.send(operation, &Cell { id: &foreign, ..cell }).await;
+    let random = walk.send(operation, &Cell { id: &random, ..cell }).await;
+    // Moving is for visitors, too; whatever else needs the system administrator needs them at home.
+    let is_closed = row.needs == Needs::System && operation.id != "move_user";
+    let wanted = if is_closed { 403 } else { 404 };
     let is_same = without_request_id(&foreign) == without_request_id(&random);
     walk.check(is_same && foreign.status == wanted, name, &foreign);
 }

@@ -6,12 +6,14 @@
 use kernel::{KindSpec, Record};
 use serde_json::Value;
 use std::path::PathBuf;
+use usso::access_control::roles::model::Role;
 use usso::app::lease::{Instance, Turn};
 use usso::app::master_key::Installation;
 use usso::app::startup;
 use usso::identity::api_keys::model::{ApiKey, ApiKeyUsage};
 use usso::identity::sessions::model::Session;
 use usso::identity::users::model::User;
+use usso::identity::users::removal::Erasure;
 use usso::tenant::audit::AuditEvent;
 use usso::tenant::one_time::OneTime;
 use usso::tenant::tenants::model::Tenant;
@@ -58,7 +60,9 @@ fn every_record_once_written_is_readable() {
         check::<Turn>(),
         check::<Installation>(),
         check::<Tenant>(),
+        check::<Role>(),
         check::<User>(),
+        check::<Erasure>(),
         check::<Session>(),
         check::<ApiKey>(),
         check::<ApiKeyUsage>(),

@@ -2,9 +2,10 @@
 
 use super::model::{ApiKey, ApiKeyUsage};
 use super::service::Holder;
+use crate::tenant::patch::given;
 use kernel::{Stored, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
@@ -41,11 +42,6 @@ pub struct UpdateApiKey {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub expires_at: Option<Option<Timestamp>>,
-}
-
-/// Tells `null` from nothing.
-fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<Option<T>>, D::Error> {
-    Option::deserialize(from).map(Some)
 }
 
 /// A key to check.

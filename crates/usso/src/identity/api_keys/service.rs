@@ -3,7 +3,6 @@
 use super::model::{ApiKey, ApiKeyUsage};
 use super::secret;
 use crate::access_control::delegation::{DelegationError, may_grant};
-use crate::access_control::permission::effective_scopes;
 use crate::identity::users::model::User;
 use crate::identity::{Identity, stale_api_key};
 use crate::tenant::audit::Event;
@@ -343,10 +342,10 @@ pub async fn authenticate(
         return Err(ApiKeyError::Refused);
     }
     let ancestors = lineage(identity, tenant, &key).await?.ok_or(ApiKeyError::Refused)?;
-    let held = effective_scopes(&user.roles, &user.scopes);
+    let held = identity.effective(tenant, &user, key.workspace_id.as_deref()).await?;
     let scopes = ancestors
         .iter()
-        .fold(narrowed(&key.scopes, &held), |scopes, ancestor| narrowed(&scopes, &ancestor.scopes));
+        .fold(narrowed(&key.scopes, &held.scopes), |scopes, ancestor| narrowed(&scopes, &ancestor.scopes));
     identity.api_keys().count(tenant.id(), &key.id, now);
     Ok(Holder { key, user, scopes })
 }

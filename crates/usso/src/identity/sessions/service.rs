@@ -91,6 +91,8 @@ pub struct NewSession {
     pub aud: Option<String>,
     /// Whether refreshing advances the generation.
     pub is_rotating: bool,
+    /// The administrator who acts as the user, and for how many seconds at most.
+    pub impersonation: Option<(UserId, i64)>,
 }
 
 /// A signed-in user.
@@ -107,6 +109,7 @@ pub struct SignedIn {
 /// # Errors
 /// When the database is away or signing fails.
 pub async fn open(
+    identity: &Identity,
     tenant: &TenantScope,
     issuer: &str,
     user: Stored<User>,
@@ -116,6 +119,11 @@ pub async fn open(
     let now = tenant.now();
     let profile = tenant.profile();
     let acr = if new.amr.len() > 1 { "usso:acr:2" } else { "usso:acr:1" };
+    let (actor, lifetime) = match new.impersonation {
+        Some((actor, seconds)) => (Some(actor), seconds.min(profile.settings.refresh_timeout)),
+        None => (None, profile.settings.refresh_timeout),
+    };
+    let session_type = if actor.is_some() { "impersonation" } else { "regular_login" };
     let session = Session {
         id: SessionId::generate(now, tenant.random()),
         user_id: user.id.clone(),
@@ -124,7 +132,7 @@ pub async fn open(
         is_rotating: new.is_rotating && profile.settings.refresh_token_rotation,
         used_at: now,
         authenticated_at: now,
-        expires_at: now.plus_seconds(profile.settings.refresh_timeout),
+        expires_at: now.plus_seconds(lifetime),
         revoked_at: None,
         user_epoch: user.session_epoch,
         tenant_epoch: profile.tenant.session_epoch,
@@ -133,15 +141,19 @@ pub async fn open(
         aud: new.aud.or_else(|| profile.settings.audience.clone()),
         user_agent: client.user_agent.clone(),
         ip: client.ip.to_string(),
-        session_type: "regular_login".to_owned(),
+        session_type: session_type.to_owned(),
+        actor,
         meta_data: serde_json::Map::new(),
     };
-    let tokens = tokens::mint(tenant, issuer, &session, &user)?;
-    let event =
-        Event::new("session.opened", Actor::User(user.id.as_str().to_owned()), session.id.as_str(), client)
-            .with("user_id", user.id.as_str())
-            .with("amr", session.amr.clone())
-            .effect(tenant);
+    let held = identity.held_in(tenant, &session, &user).await?.ok_or(TokenError::Revoked)?;
+    let tokens = tokens::mint(tenant, issuer, &session, (&user, held))?;
+    // Who acts, not who is acted for.
+    let author = session.actor.as_ref().unwrap_or(&user.id).as_str().to_owned();
+    let event = Event::new("session.opened", Actor::User(author), session.id.as_str(), client)
+        .with("session_type", session_type)
+        .with("user_id", user.id.as_str())
+        .with("amr", session.amr.clone())
+        .effect(tenant);
     tenant.records::<Session>().insert(session, vec![event]).await?;
     Ok(SignedIn { user: Arc::new(user), tokens })
 }
@@ -226,9 +238,10 @@ pub async fn refresh(
             }
             judged => judged?,
         };
+        let held = identity.held_in(tenant, &session, &user).await?.ok_or(TokenError::Revoked)?;
         match session.present(generation, tenant.now()) {
             Presented::Advance(next) => {
-                let tokens = tokens::mint(tenant, issuer, &next, &user)?;
+                let tokens = tokens::mint(tenant, issuer, &next, (&user, held))?;
                 match tenant.records::<Session>().replace(&session, *next, Vec::new()).await {
                     Ok(stored) => {
                         identity.keep_session(tenant, stored, stamp);
@@ -241,7 +254,7 @@ pub async fn refresh(
             // What memory says of the past may itself be past: only the store convicts or repeats.
             _ if !is_fresh => {}
             Presented::Repeat => {
-                let tokens = tokens::mint(tenant, issuer, &session, &user)?;
+                let tokens = tokens::mint(tenant, issuer, &session, (&user, held))?;
                 return Ok(SignedIn { user, tokens });
             }
             Presented::Reused => {

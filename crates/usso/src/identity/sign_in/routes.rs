@@ -299,6 +299,7 @@ pub async fn verify_token(
     }
     service::live(&state.identity, &tenant.scope, &claims).await?;
     service::check_generation(&state.identity, &tenant.scope, &claims).await?;
+    let claims = serde_json::to_value(claims.flattened()).unwrap_or_default();
     Ok(Json(VerifiedView { valid: true, active: true, claims }))
 }
 

@@ -3,14 +3,14 @@
 //! Access and refresh tokens are JWTs signed with the tenant's published key (contract 2). An access token says what
 //! its bearer is and may; a refresh token carries the session's generation `g` and nothing else of value.
 
-use crate::access_control::permission::effective_scopes;
+use crate::access_control::roles::effective::Effective;
 use crate::identity::identifiers::IdentifierKind;
 use crate::identity::sessions::model::Session;
 use crate::identity::users::model::User;
 use crate::tenant::TenantScope;
 use crate::tenant::keys::KeyUse;
 use crate::tenant::keys::keyring::KeyRingError;
-use crate::tenant::verify::{Claims, TokenType};
+use crate::tenant::verify::{Act, Claims, TokenType};
 use kernel::TokenId;
 
 /// A pair of tokens and what the access token says.
@@ -34,7 +34,7 @@ impl std::fmt::Debug for TokenPair {
     }
 }
 
-/// Mints the tokens of a session in its present generation.
+/// Mints the tokens of a session in its present generation, with what its user holds now.
 ///
 /// # Errors
 /// When the tenant has no key or signing fails.
@@ -42,13 +42,13 @@ pub fn mint(
     tenant: &TenantScope,
     issuer: &str,
     session: &Session,
-    user: &User,
+    (user, held): (&User, Effective),
 ) -> Result<TokenPair, KeyRingError> {
     let now = tenant.now();
     let keys = &tenant.profile().keys;
     let lifetime = tenant.profile().settings.access_timeout.min(session.expires_at.seconds_since(now)).max(1);
-    let claims = access_claims(tenant, issuer, session, user, lifetime);
-    let access = keys.sign(KeyUse::Access, &claims, now)?;
+    let claims = access_claims(tenant, issuer, session, (user, held), lifetime);
+    let access = keys.sign(KeyUse::Access, &claims.flattened(), now)?;
     let refresh = keys.sign(KeyUse::Access, &refresh_claims(tenant, issuer, session), now)?;
     let refresh_expires_in = session.expires_at.seconds_since(now);
     Ok(TokenPair { access, refresh, claims, expires_in: lifetime, refresh_expires_in })
@@ -58,16 +58,16 @@ fn access_claims(
     tenant: &TenantScope,
     issuer: &str,
     session: &Session,
-    user: &User,
+    (user, held): (&User, Effective),
     lifetime: i64,
 ) -> Claims {
     let verified = |kind| user.verified(kind).map(str::to_owned);
     let sub = user.id.as_str().to_owned();
     Claims {
-        workspace_id: session.workspace_id.clone(),
+        workspace_id: user.workspace(session.workspace_id.as_deref()).map(str::to_owned),
         aud: session.aud.clone(),
-        roles: Some(user.roles.clone()),
-        scopes: Some(effective_scopes(&user.roles, &user.scopes)),
+        roles: Some(held.roles),
+        scopes: Some(held.scopes),
         amr: Some(session.amr.clone()),
         acr: Some(session.acr.clone()),
         user_id: Some(sub.clone()),
@@ -76,6 +76,8 @@ fn access_claims(
         username: verified(IdentifierKind::Username),
         email: verified(IdentifierKind::Email),
         phone: verified(IdentifierKind::Phone),
+        act: session.actor.as_ref().map(|actor| Act { sub: actor.as_str().to_owned() }),
+        claims: (!user.custom_claims.is_empty()).then(|| user.custom_claims.clone()),
         ..base_claims(tenant, issuer, session, (TokenType::Access, lifetime))
     }
 }
@@ -117,6 +119,8 @@ fn base_claims(
         username: None,
         email: None,
         phone: None,
+        act: None,
+        claims: None,
         g: None,
     }
 }
