@@ -124,6 +124,8 @@ id!(/// A workspace: `ws_…`.
     WorkspaceId, "ws_");
 id!(/// A role: `role_…`.
     RoleId, "role_");
+id!(/// An invitation to a workspace: `invitation_…`.
+    InvitationId, "invitation_");
 id!(/// A signing key, and the `kid` it is published under: `key_…`.
     KeyId, "key_");
 id!(/// The `jti` of a token: `jwt_…`.
@@ -140,16 +142,31 @@ impl TenantId {
     /// # Errors
     /// [`IdError`] when nothing usable remains.
     pub fn from_slug(slug: &str) -> Result<Self, IdError> {
-        let mut text = String::from(Self::PREFIX);
-        for c in slug.trim().chars() {
-            if c.is_ascii_alphanumeric() {
-                text.push(c.to_ascii_lowercase());
-            } else if !text.ends_with('_') {
-                text.push('_');
-            }
-        }
-        Self::parse(text.trim_end_matches('_'))
+        Self::parse(&slugged(Self::PREFIX, slug))
     }
+}
+
+impl WorkspaceId {
+    /// Derives the id from a slug or a name, as [`TenantId::from_slug`] does.
+    ///
+    /// # Errors
+    /// [`IdError`] when nothing usable remains.
+    pub fn from_slug(slug: &str) -> Result<Self, IdError> {
+        Self::parse(&slugged(Self::PREFIX, slug))
+    }
+}
+
+fn slugged(prefix: &str, slug: &str) -> String {
+    let mut text = String::from(prefix);
+    for c in slug.trim().chars() {
+        if c.is_ascii_alphanumeric() {
+            text.push(c.to_ascii_lowercase());
+        } else if !text.ends_with('_') {
+            text.push('_');
+        }
+    }
+    text.truncate(text.trim_end_matches('_').len());
+    text
 }
 
 #[cfg(test)]
@@ -180,5 +197,7 @@ mod tests {
         assert_eq!(TenantId::from_slug("Company A").unwrap().as_str(), "org_company_a");
         assert_eq!(TenantId::from_slug("my-company").unwrap().as_str(), "org_my_company");
         assert!(TenantId::from_slug("--").is_err());
+        assert_eq!(WorkspaceId::from_slug(" Engineering ").unwrap().as_str(), "ws_engineering");
+        assert!(WorkspaceId::from_slug("-").is_err());
     }
 }

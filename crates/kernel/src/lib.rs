@@ -26,7 +26,7 @@ pub use collection::{Change, Collection, Page, Stored};
 pub use document::{Document, Revision};
 pub use effect::{Effect, Position, Settlement, StoredEffect, Topic};
 pub use ephemeral::Ephemeral;
-pub use id::{KeyId, RoleId, SessionId, TenantId, TokenId, UserId, WorkspaceId};
+pub use id::{InvitationId, KeyId, RoleId, SessionId, TenantId, TokenId, UserId, WorkspaceId};
 pub use internet::Internet;
 pub use partition::Partition;
 pub use problem::{Problem, ProblemKind};

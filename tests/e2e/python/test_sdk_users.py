@@ -39,7 +39,7 @@ def test_the_client_administers_users(server, api, credential):
         assert [user.uid for user in found] == [made.uid]
         assert len(client.get_users({"limit": 100})) >= 2
 
-        added = client.add_identifier(made.uid, AuthIdentifier.username, name)
+        added = client.add_identifier(made.uid, AuthIdentifier.USERNAME, name)
         assert (added["type"], added["identifier"]) == ("username", name)
         profile = client.get_profile(made.uid)
         assert (profile["user_id"], profile["profile_data"]) == (made.uid, {})

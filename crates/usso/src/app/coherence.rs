@@ -97,6 +97,7 @@ fn forget(state: &AppState, stale: &Stale) {
         Stale::ApiKey { tenant, id } => state.identity.drop_api_key(tenant, id),
         Stale::Everything => forget_all(state),
         Stale::Role { tenant, slug } => state.identity.roles().drop_role(tenant, slug),
+        Stale::Workspace { tenant, id } => state.identity.workspaces().drop_workspace(tenant, id),
         Stale::Tenant { id, hosts } => state.registry.drop_tenant(id, hosts.iter().map(String::as_str)),
     }
 }

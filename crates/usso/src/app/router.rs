@@ -4,7 +4,7 @@ use crate::access_control::roles;
 use crate::app::archive;
 use crate::http::{AppState, docs, health};
 use crate::identity::sign_in::routes as auth;
-use crate::identity::{api_keys, onboarding, sessions, usage, users};
+use crate::identity::{api_keys, onboarding, sessions, usage, users, workspaces};
 use crate::tenant::{keys, tenants};
 use axum::Router;
 use axum::response::Redirect;
@@ -23,7 +23,7 @@ pub const API: &str = "/api/sso/v1";
     info(title = "USSO", description = "Multi-tenant single sign-on: sign-in, sessions, tokens, tenants. The system administrator \
             has every operation of every tenant at /admin/tenants/{tenant_id}/ and its path below /api/sso/v1.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")),
-    tags((name = "Authentication"), (name = "Sessions"), (name = "API keys"), (name = "Roles"), (name = "Users"), (name = "Profiles"), (name = "Tenants"), (name = "Keys"), (name = "Health"))
+    tags((name = "Authentication"), (name = "Sessions"), (name = "API keys"), (name = "Roles"), (name = "Users"), (name = "Profiles"), (name = "Workspaces"), (name = "Tenants"), (name = "Keys"), (name = "Health"))
 )]
 struct Document;
 
@@ -38,6 +38,9 @@ fn described() -> OpenApiRouter<AppState> {
         .merge(users::identifiers::routes::router())
         .merge(users::credentials::routes::router())
         .merge(users::profile::routes::router())
+        .merge(workspaces::routes::router())
+        .merge(workspaces::members::routes::router())
+        .merge(workspaces::invitations::routes::router())
         .merge(tenants::routes::router())
         .merge(usage::routes::router())
         .merge(tenants::domains::routes::router())
@@ -62,6 +65,7 @@ fn aliases() -> Router<AppState> {
             "/api-keys/{key_id}",
             get(api_keys::routes::get).patch(api_keys::routes::update).delete(api_keys::routes::delete),
         )
+        .route("/workspaces/{workspace_id}/invite", post(workspaces::invitations::routes::create))
         .route("/health", get(health::health))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))

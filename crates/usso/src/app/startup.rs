@@ -14,6 +14,8 @@ use crate::identity::credentials::{Cost, Hasher, HasherConfig};
 use crate::identity::sessions::model::Session;
 use crate::identity::users::model::User;
 use crate::identity::users::removal::Erasure;
+use crate::identity::workspaces::invitations::model::Invitation;
+use crate::identity::workspaces::model::Workspace;
 use crate::tenant::Registry;
 use crate::tenant::audit::AuditEvent;
 use crate::tenant::issuer::BaseUrl;
@@ -40,7 +42,7 @@ use tokio::sync::watch;
 pub type StartError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Every kind of record.
-pub fn kinds() -> [KindSpec; 13] {
+pub fn kinds() -> [KindSpec; 15] {
     [
         lease::Instance::spec(),
         lease::Turn::spec(),
@@ -49,6 +51,8 @@ pub fn kinds() -> [KindSpec; 13] {
         Role::spec(),
         User::spec(),
         Erasure::spec(),
+        Workspace::spec(),
+        Invitation::spec(),
         Session::spec(),
         ApiKey::spec(),
         ApiKeyUsage::spec(),

@@ -13,6 +13,7 @@ use crate::identity::api_keys::service as api_keys;
 use crate::identity::sessions::model::Session;
 use crate::identity::sessions::service;
 use crate::identity::users::model::User;
+use crate::identity::workspaces::access::Asker;
 use crate::tenant::Actor;
 use crate::tenant::verify::{Claims, TokenError, TokenType, verify};
 use axum::extract::FromRequestParts;
@@ -30,6 +31,8 @@ pub struct Caller {
     pub principal: Principal,
     /// The user.
     pub user: Arc<Stored<User>>,
+    /// The workspace that what they hold counts in: the token's or key's, while they belong to it.
+    pub workspace: Option<String>,
 }
 
 /// By what a user acts.
@@ -190,6 +193,19 @@ impl Caller {
     }
 }
 
+impl<'a> From<&'a Caller> for Asker<'a> {
+    fn from(caller: &'a Caller) -> Self {
+        Self {
+            user: &caller.user,
+            scopes: caller.scopes(),
+            workspace: caller.workspace.as_deref(),
+            is_signed_in: caller.is_in_person(),
+            actor: caller.actor(),
+            client: caller.tenant.client(),
+        }
+    }
+}
+
 impl FromRequestParts<AppState> for Caller {
     type Rejection = ApiError;
 
@@ -203,7 +219,7 @@ impl FromRequestParts<AppState> for Caller {
             Presented::ApiKey(secret) => {
                 let found = api_keys::authenticate(&state.identity, &tenant.scope, secret).await?;
                 let principal = Principal::ApiKey { key: found.key, scopes: found.scopes };
-                return Ok(Self { tenant, principal, user: found.user });
+                return Ok(Self { tenant, principal, user: found.user, workspace: found.workspace });
             }
         };
         let claims = verify(&tenant.scope, token)?;
@@ -214,11 +230,13 @@ impl FromRequestParts<AppState> for Caller {
             csrf::check(&tenant, &parts.headers)?;
         }
         let (session, user) = service::live(&state.identity, &tenant.scope, &claims).await?;
-        let held = state.identity.held_in(&tenant.scope, &session, &user).await.map_err(|e| storage(&e))?;
-        let held = held.ok_or(TokenError::Revoked)?;
+        // What the token's workspace gives: the session may have moved on to another one.
+        let workspace = claims.workspace_id.as_deref();
+        let held = state.identity.held_in(&tenant.scope, (&session, &user), workspace).await;
+        let held = held.map_err(|e| storage(&e))?.ok_or(TokenError::Revoked)?;
         let narrowed = narrowed(claims.scopes.as_deref().unwrap_or_default(), &held.scopes);
         let principal = Principal::Session { claims: Box::new(claims), session, narrowed };
-        Ok(Self { tenant, principal, user })
+        Ok(Self { tenant, principal, user, workspace: held.workspace })
     }
 }
 

@@ -158,6 +158,7 @@ impl Edge {
     /// One line a request: always when it failed, when asked for otherwise.
     fn log(&self, info: &RequestInfo, method: &Method, path: &str, status: StatusCode) {
         let (request_id, ip, status_code) = (info.id(), info.ip, status.as_u16());
+        let path = without_token(path);
         if status.is_server_error() {
             tracing::warn!(request_id, %method, path, status = status_code, %ip, "request");
         } else if self.state.http.access_log {
@@ -166,6 +167,13 @@ impl Edge {
             tracing::debug!(request_id, %method, path, status = status_code, %ip, "request");
         }
     }
+}
+
+/// Of a path that may hold the token of an invitation only what comes before it.
+fn without_token(path: &str) -> &str {
+    const INVITATIONS: &str = "/invitations/";
+    path.split_once(INVITATIONS)
+        .map_or(path, |(before, _)| path.get(..before.len() + INVITATIONS.len()).unwrap_or(""))
 }
 
 /// Takes `/t/{tenant_id}` off the path (ruling D16) and a trailing slash, so that neither needs routes of its own; a

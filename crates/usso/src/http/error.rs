@@ -69,6 +69,7 @@ pub const CODES: &[(&str, u16, &str)] = &[
         "Malformed JSON, duplicate members, missing fields, wrong types or values; see `errors`.",
     ),
     ("WEAK_PASSWORD", 400, "The password does not satisfy the tenant's policy; the detail says why."),
+    ("WORKSPACES_DISABLED", 403, "The tenant has switched workspaces off."),
 ];
 
 /// An error on its way to the client.

@@ -15,6 +15,7 @@ pub mod sign_in;
 pub mod tokens;
 pub mod usage;
 pub mod users;
+pub mod workspaces;
 
 use crate::access_control::permission::narrowed;
 use crate::access_control::roles::effective::{Effective, effective};
@@ -37,6 +38,7 @@ pub struct Identity {
     sessions: Cache<(TenantId, SessionId), Arc<Stored<Session>>>,
     api_keys: api_keys::memory::ApiKeys,
     roles: Roles,
+    workspaces: workspaces::memory::Workspaces,
     freshness: Freshness,
 }
 
@@ -49,6 +51,7 @@ impl Identity {
             sessions: Cache::new(CACHED),
             api_keys: api_keys::memory::ApiKeys::default(),
             roles: Roles::default(),
+            workspaces: workspaces::memory::Workspaces::default(),
             freshness: Freshness::default(),
         }
     }
@@ -68,7 +71,13 @@ impl Identity {
         &self.roles
     }
 
-    /// What a user holds in a workspace they belong to, or outside of any.
+    /// The workspaces in use.
+    pub fn workspaces(&self) -> &workspaces::memory::Workspaces {
+        &self.workspaces
+    }
+
+    /// What a user holds in a workspace, or outside of any. One they don't belong to, or that is gone or inactive, gives
+    /// nothing.
     ///
     /// # Errors
     /// When the database is away.
@@ -79,10 +88,16 @@ impl Identity {
         workspace: Option<&str>,
     ) -> Result<Effective, StorageError> {
         let memory_counts = self.freshness.holds(|| tenant.now());
+        let mut workspace = user.workspace(workspace);
+        if let Some(id) = workspace
+            && !self.workspaces.is_open(tenant, id, memory_counts).await?
+        {
+            workspace = None;
+        }
         effective(&self.roles, tenant, user.assigned(workspace), memory_counts).await
     }
 
-    /// What the user of a session holds in it; impersonated, no more than who impersonates them holds now. None when
+    /// What the user of a session holds in a workspace; impersonated, no more than who impersonates them holds now. None when
     /// that one may not sign in any more.
     ///
     /// # Errors
@@ -90,10 +105,10 @@ impl Identity {
     pub async fn held_in(
         &self,
         tenant: &TenantScope,
-        session: &Session,
-        user: &User,
+        (session, user): (&Session, &User),
+        workspace: Option<&str>,
     ) -> Result<Option<Effective>, StorageError> {
-        let mut held = self.effective(tenant, user, session.workspace_id.as_deref()).await?;
+        let mut held = self.effective(tenant, user, workspace).await?;
         let Some(actor) = &session.actor else { return Ok(Some(held)) };
         let Some(actor) = self.user(tenant, actor).await?.filter(|a| a.may_sign_in()) else {
             return Ok(None);
@@ -236,6 +251,7 @@ impl Identity {
         self.users.clear();
         self.api_keys.clear();
         self.roles.clear();
+        self.workspaces.clear();
     }
 }
 

@@ -3,7 +3,7 @@
 //! A change of something cached commits an invalidation with itself, which every instance reads from the feed within
 //! a second, and is published after it, which is sooner. Losing a message loses nothing but time.
 
-use kernel::{Effect, KeyId, Scope, SessionId, TenantId, Timestamp, Topic, UserId};
+use kernel::{Effect, KeyId, Scope, SessionId, TenantId, Timestamp, Topic, UserId, WorkspaceId};
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -45,6 +45,13 @@ pub enum Stale {
         tenant: TenantId,
         /// What users and tokens carry.
         slug: String,
+    },
+    /// A workspace.
+    Workspace {
+        /// Whose.
+        tenant: TenantId,
+        /// Which.
+        id: WorkspaceId,
     },
     /// A tenant: its settings, keys and domains.
     Tenant {

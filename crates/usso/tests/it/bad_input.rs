@@ -46,7 +46,14 @@ fn types_of(document: &Value, schema: &Value) -> Vec<String> {
 }
 
 /// Operations that change something and take no body.
-const BODILESS: [&str; 4] = ["restore_tenant", "restore_user", "erase_user", "impersonate_user"];
+const BODILESS: [&str; 6] = [
+    "restore_tenant",
+    "restore_user",
+    "erase_user",
+    "impersonate_user",
+    "accept_workspace_invitation",
+    "decline_workspace_invitation",
+];
 
 fn operations() -> Vec<Operation> {
     let document = serde_json::to_value(usso::app::router::openapi()).expect("JSON");
@@ -83,6 +90,8 @@ fn operations() -> Vec<Operation> {
 struct Walk {
     app: TestApp,
     token: String,
+    member: String,
+    invitation: String,
     session: String,
     key: String,
     user: String,
@@ -101,7 +110,12 @@ impl Walk {
         let user = admin.post("/users", json!({"identifier": "target@example.com"})).await.expect(201);
         let user = user.str("id").to_owned();
         let _ = admin.post("/roles", json!({"name": "Target", "slug": "target_role"})).await.expect(201);
+        let _ = admin.post("/workspaces", json!({"name": "Target"})).await.expect(201);
+        let invite = json!({"email": "target@example.com"});
+        let invited = admin.post("/workspaces/ws_target/invitations", invite).await.expect(201);
         Self {
+            member: admin.id().to_owned(),
+            invitation: invited.str("id").to_owned(),
             token: admin.access().to_owned(),
             session: spare.session_id().to_owned(),
             key,
@@ -124,9 +138,12 @@ impl Walk {
             .replace("{key_id}", &self.key)
             .replace("{tenant_id}", "org_target")
             .replace("{role_id}", "target_role")
+            .replace("/members/{user_id}", &format!("/members/{}", self.member))
             .replace("{user_id}", &self.user)
             .replace("{profile_id}", &self.user)
             .replace("{identifier_id}", "identifier_nobodys")
+            .replace("{workspace_id}", "ws_target")
+            .replace("{invitation_id}", &self.invitation)
             .replace("{kid}", "key_nobody");
         let body = body.into();
         let outside = self.app.anonymous().send(&operation.method, &path, body.clone()).await;
@@ -140,6 +157,7 @@ impl Walk {
             "/identifiers",
             "/credentials",
             "/profiles",
+            "/workspaces",
         ]
         .iter()
         .any(|p| operation.path.contains(p));
@@ -193,6 +211,13 @@ fn good(operation: &str) -> Value {
         "set_user_credential" | "set_credential" => json!({"method": "totp", "secret": "x"}),
         "create_profile" => json!({"user_id": "user:nobody"}),
         "update_profile" | "update_my_profile" => json!({"profile_data": {"k": 1}}),
+        // Refused for what it says: with a right one every request would make a workspace.
+        "create_workspace" => json!({"name": "Target", "slug": "--"}),
+        "update_workspace" => json!({"name": "Target"}),
+        "update_member" => json!({"is_owner": true}),
+        // Refused for what it says: with a right one every request would invite.
+        "create_workspace_invitation" => json!({"email": "invited@example.com", "expires_in_days": 0}),
+        "resend_workspace_invitation" => json!({"expires_in_days": 1}),
         "verify_api_key" => json!({"api_key": "usso_sk_nobodys"}),
         "create_tenant" => json!({"name": "Target"}),
         // Refused for what they say: with a right one every request would publish a key.

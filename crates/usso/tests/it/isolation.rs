@@ -18,6 +18,8 @@ enum Needs {
     Nothing,
     /// A live session of the addressed tenant.
     Session,
+    /// An administrator of the addressed tenant; to others, who could be members, it is not there.
+    Member,
     /// An administrator of the addressed tenant.
     Admin,
     /// The system administrator.
@@ -33,6 +35,8 @@ enum Id {
     Tenant,
     /// Something an administrator makes by posting to this path, see [`making`].
     Made(&'static str),
+    /// The token of an invitation to a workspace.
+    Invitation,
 }
 
 /// What an administrator posts to make something with an id.
@@ -40,12 +44,13 @@ fn making(path: &str) -> Value {
     match path {
         "/roles" => json!({"name": "Role {n}", "description": CANARY}),
         "/users" => json!({"identifier": "made{n}@example.com", "name": CANARY}),
+        "/workspaces" => json!({"name": "Workspace {n}", "description": CANARY}),
         other => panic!("{other} has no body here"),
     }
 }
 
 /// The paths things with ids are made by.
-const MADE: [&str; 2] = ["/roles", "/users"];
+const MADE: [&str; 3] = ["/roles", "/users", "/workspaces"];
 
 /// What must hold for one operation.
 struct Row {
@@ -242,6 +247,40 @@ fn rows(world: &World) -> BTreeMap<&'static str, Row> {
             Row { body: Some(json!({"locale": "fa"})), ..row(Needs::Admin, Id::Made("/users")) },
         ),
         ("delete_profile", row(Needs::Admin, Id::Made("/users"))),
+        ("list_workspaces", row(Needs::Session, Id::None)),
+        (
+            "create_workspace",
+            Row { body: Some(json!({"name": "Made {n}"})), own: 201, ..row(Needs::Admin, Id::None) },
+        ),
+        ("get_workspace", row(Needs::Member, Id::Made("/workspaces"))),
+        (
+            "update_workspace",
+            Row { body: Some(json!({"description": "{n}"})), ..row(Needs::Member, Id::Made("/workspaces")) },
+        ),
+        ("delete_workspace", row(Needs::Member, Id::Made("/workspaces"))),
+        ("list_members", row(Needs::Member, Id::Made("/workspaces"))),
+        (
+            "update_member",
+            Row { body: Some(json!({"roles": []})), own: 404, ..row(Needs::Member, Id::Made("/workspaces")) },
+        ),
+        ("delete_member", Row { own: 404, ..row(Needs::Member, Id::Made("/workspaces")) }),
+        (
+            "create_workspace_invitation",
+            Row {
+                body: Some(json!({"email": "invited{n}@example.com"})),
+                own: 201,
+                ..row(Needs::Member, Id::Made("/workspaces"))
+            },
+        ),
+        ("list_workspace_invitations", row(Needs::Member, Id::Made("/workspaces"))),
+        ("delete_workspace_invitation", Row { own: 404, ..row(Needs::Member, Id::Made("/workspaces")) }),
+        (
+            "resend_workspace_invitation",
+            Row { body: Some(json!({})), own: 404, ..row(Needs::Member, Id::Made("/workspaces")) },
+        ),
+        ("show_workspace_invitation", row(Needs::Nothing, Id::Invitation)),
+        ("accept_workspace_invitation", row(Needs::Session, Id::Invitation)),
+        ("decline_workspace_invitation", row(Needs::Session, Id::Invitation)),
         ("list_tenants", row(Needs::Admin, Id::None)),
         ("create_tenant", Row { body: Some(json!({"name": "Made {n}"})), ..row(Needs::System, Id::None) }),
         ("get_tenant", row(Needs::Admin, Id::Tenant)),
@@ -291,6 +330,8 @@ struct World {
     key_a: (String, String),
     /// What A's administrator made, by path.
     made_a: BTreeMap<&'static str, String>,
+    /// The token of an invitation to a workspace of A.
+    token_a: String,
     /// A's own key, put to work against B.
     forged: String,
 }
@@ -311,7 +352,8 @@ impl World {
         for path in MADE {
             made_a.insert(path, make(&a.admin(), path, 0).await);
         }
-        Self { app, a, b, user_a, user_b, system, invitation_a, key_a, made_a, forged }
+        let token_a = make_invitation(&a.admin(), &made_a["/workspaces"], 0).await;
+        Self { app, a, b, user_a, user_b, system, invitation_a, key_a, made_a, token_a, forged }
     }
 
     /// Everybody.
@@ -353,6 +395,13 @@ async fn make(admin: &User, path: &str, serial: usize) -> String {
         body
     };
     admin.post(path, body).await.expect(201).str("id").to_owned()
+}
+
+/// Invites somebody to a workspace and gives the token.
+async fn make_invitation(admin: &User, workspace: &str, serial: usize) -> String {
+    let body = json!({"email": format!("guest{serial}@example.com")});
+    let path = format!("/workspaces/{workspace}/invitations");
+    admin.post(&path, body).await.expect(201).str("token").to_owned()
 }
 
 /// An operation of the document.
@@ -525,7 +574,8 @@ async fn public(
     }
     // A refresh cookie of B's own works, and rotates as it should.
     let cell = |what: &str| format!("{} by {who} (cookie {in_cookie}) via {way:?}, {what}", operation.id);
-    let base = Cell { way, credential: credential.as_ref(), in_cookie, id: "", body: None, query: None };
+    let id = if row.id == Id::Invitation { walk.world.token_a.as_str() } else { "" };
+    let base = Cell { way, credential: credential.as_ref(), in_cookie, id, body: None, query: None };
     for (body, status) in &row.foreign {
         let has_own_cookie = in_cookie && *is_own && *body == json!({});
         let answer = walk.send(operation, &Cell { body: Some(body), ..base }).await;
@@ -543,6 +593,7 @@ async fn public(
         let answer = walk.send(operation, &base).await;
         let wanted = match operation.id.as_str() {
             "refresh_by_cookie" if !(in_cookie && *is_own) => 401,
+            _ if row.id == Id::Invitation => 410,
             _ => 200,
         };
         walk.check(answer.status == wanted, &cell("nothing"), &answer);
@@ -551,7 +602,7 @@ async fn public(
 
 /// An id of the same form that nothing has.
 fn random_like(id: &str) -> String {
-    id[..id.len() - 24].to_owned() + &"a".repeat(24)
+    id[..id.len().saturating_sub(24).max(3)].to_owned() + &"a".repeat(24)
 }
 
 /// Operations that need a credential: a foreign one is 401, an own one sees own things, and foreign ids look like random ones.
@@ -572,6 +623,11 @@ async fn guarded(
             walk.serial += 1;
             make(&own, path, walk.serial).await
         }
+        (true, Id::Invitation) => {
+            walk.serial += 1;
+            let workspace = make(&world.b.admin(), "/workspaces", walk.serial).await;
+            make_invitation(&world.b.admin(), &workspace, walk.serial).await
+        }
         _ => world.user_b.session_id().to_owned(),
     };
     let ids: Vec<(&str, String)> = match row.id {
@@ -586,6 +642,9 @@ async fn guarded(
             ("foreign", world.key_a.0.clone()),
             ("random", "key_dd4t400aaaaaaaaaaaaaaaaaaaaaaaaa".to_owned()),
         ],
+        Id::Invitation => {
+            vec![("own", own), ("foreign", world.token_a.clone()), ("random", "a".repeat(43))]
+        }
         Id::Made(path) => {
             let foreign = world.made_a[path].clone();
             let random = random_like(&foreign);
@@ -614,6 +673,7 @@ async fn guarded(
             (false, _) => 401,
             (true, Needs::System) => 403,
             (true, Needs::Admin) if !is_admin => 403,
+            (true, Needs::Member) if !is_admin => 404,
             (true, _) if is_missing => 404,
             (true, _) => row.own,
         };
@@ -685,6 +745,7 @@ async fn visit(walk: &mut Walk<'_>, operation: &Operation, row: &Row, (cell, nam
     let (foreign, random): (String, String) = match row.id {
         Id::Made(path) => made(path),
         Id::None => return walk_list(walk, operation, (cell, name)).await,
+        Id::Invitation => (walk.world.token_a.clone(), "a".repeat(43)),
         Id::Session => {
             (walk.world.user_a.session_id().into(), "session:dd4t400aaaaaaaaaaaaaaaaaaaaaaaaa".into())
         }

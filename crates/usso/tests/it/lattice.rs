@@ -63,6 +63,7 @@ impl World {
         let app = TestApp::new().await;
         let tenant = app.tenant("Company A", &["company-a.com"]).await;
         let mut people = vec![tenant.admin()];
+        people[0].post("/workspaces", json!({"name": "A"})).await.is(201);
         for n in 1..PEOPLE {
             let user = tenant.user(&format!("person-{n}")).await;
             // Enough to try things, and some to hand on.

@@ -14,6 +14,8 @@ use usso::identity::api_keys::model::{ApiKey, ApiKeyUsage};
 use usso::identity::sessions::model::Session;
 use usso::identity::users::model::User;
 use usso::identity::users::removal::Erasure;
+use usso::identity::workspaces::invitations::model::Invitation;
+use usso::identity::workspaces::model::Workspace;
 use usso::tenant::audit::AuditEvent;
 use usso::tenant::one_time::OneTime;
 use usso::tenant::tenants::model::Tenant;
@@ -63,6 +65,8 @@ fn every_record_once_written_is_readable() {
         check::<Role>(),
         check::<User>(),
         check::<Erasure>(),
+        check::<Workspace>(),
+        check::<Invitation>(),
         check::<Session>(),
         check::<ApiKey>(),
         check::<ApiKeyUsage>(),

@@ -67,6 +67,14 @@ async fn the_log_at_its_most_talkative_holds_no_secret() {
     by_key.get("/me").await.expect(200);
     by_key.post("/apikeys/verify", json!({"api_key": key.str("api_key")})).await.expect(200);
     by_key.post("/apikeys/verify", json!({"api_key": "usso_sk_canary-9"})).await.is(401);
+    let _ = system.post("/workspaces", json!({"name": "Team"})).await.expect(201);
+    let invited = json!({"email": "guest@example.com"});
+    let invited = system.post("/workspaces/ws_team/invitations", invited).await.expect(201);
+    let token = invited.str("token").to_owned();
+    app.anonymous().get(&format!("ROOT/t/org_default/api/sso/v1/invitations/{token}")).await.expect(200);
+    app.anonymous().get(&format!("/invitations/{token}/")).await.expect(200);
+    app.anonymous().get(&format!("ROOT//api/sso/v1/invitations/{token}")).await.is(404);
+    alice.post(&format!("/invitations/{token}/accept"), ()).await.expect(200);
     alice.post("/auth/logout", ()).await.expect(200);
     app.audit("org_default").await;
     usso::app::jobs::purge(&app.state).await.unwrap();
@@ -77,7 +85,7 @@ async fn the_log_at_its_most_talkative_holds_no_secret() {
         "the log was captured: {text}"
     );
     let mut secrets: Vec<String> =
-        [SYSTEM_PASSWORD, PASSWORD, "canary", "argon2id", &invitation].map(str::to_owned).to_vec();
+        [SYSTEM_PASSWORD, PASSWORD, "canary", "argon2id", &invitation, &token].map(str::to_owned).to_vec();
     for token in [
         alice.access(),
         alice.refresh(),

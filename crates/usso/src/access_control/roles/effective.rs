@@ -26,6 +26,8 @@ pub struct Effective {
     pub roles: Vec<String>,
     /// The scopes, as written where they were granted.
     pub scopes: Vec<String>,
+    /// The workspace these count in.
+    pub workspace: Option<String>,
 }
 
 /// Looks up what was assigned.
@@ -38,7 +40,11 @@ pub async fn effective(
     assigned: Assigned<'_>,
     memory_counts: bool,
 ) -> Result<Effective, StorageError> {
-    let mut held = Effective { roles: Vec::new(), scopes: assigned.scopes.to_vec() };
+    let mut held = Effective {
+        roles: Vec::new(),
+        scopes: assigned.scopes.to_vec(),
+        workspace: assigned.workspace.map(str::to_owned),
+    };
     for slug in assigned.roles.iter().chain(assigned.workspace_roles) {
         if held.roles.contains(slug) {
             continue;

@@ -180,7 +180,7 @@ pub struct KeyHolderView {
 impl KeyHolderView {
     /// The holder of a key in a tenant.
     pub fn of(tenant_id: &str, issuer: String, holder: Holder) -> Self {
-        let Holder { key, user, scopes } = holder;
+        let Holder { key, user, scopes, workspace } = holder;
         Self {
             sub: user.id.as_str().to_owned(),
             user_id: user.id.as_str().to_owned(),
@@ -188,7 +188,7 @@ impl KeyHolderView {
             sub_type: "api_key",
             token_type: "access",
             tenant_id: tenant_id.to_owned(),
-            workspace_id: key.workspace_id.clone(),
+            workspace_id: workspace,
             roles: Vec::new(),
             scopes,
             iss: issuer,

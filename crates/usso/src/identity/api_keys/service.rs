@@ -320,6 +320,8 @@ pub struct Holder {
     pub user: Arc<Stored<User>>,
     /// What it may now.
     pub scopes: Vec<String>,
+    /// The workspace it acts in, while its user belongs to it.
+    pub workspace: Option<String>,
 }
 
 /// Checks a secret and counts its use. Unknown, wrong, revoked and expired keys and those of disabled users are refused
@@ -347,7 +349,7 @@ pub async fn authenticate(
         .iter()
         .fold(narrowed(&key.scopes, &held.scopes), |scopes, ancestor| narrowed(&scopes, &ancestor.scopes));
     identity.api_keys().count(tenant.id(), &key.id, now);
-    Ok(Holder { key, user, scopes })
+    Ok(Holder { key, user, scopes, workspace: held.workspace })
 }
 
 fn narrowed(scopes: &[String], to: &[String]) -> Vec<String> {

@@ -24,6 +24,9 @@ pub enum SessionError {
     /// The token isn't accepted.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// The user doesn't belong to this workspace, or it is closed.
+    #[error("not a member of the workspace")]
+    NotAMember,
     /// A refresh token that was left behind long ago came back: the session is ended.
     #[error("a refresh token was used again")]
     Reused,
@@ -48,6 +51,7 @@ impl Problem for SessionError {
     fn kind(&self) -> ProblemKind {
         match self {
             Self::Token(e) => e.kind(),
+            Self::NotAMember => ProblemKind::Forbidden,
             Self::Reused => ProblemKind::Unauthenticated,
             Self::NotFound => ProblemKind::NotFound,
             Self::Stale => ProblemKind::PreconditionFailed,
@@ -60,6 +64,7 @@ impl Problem for SessionError {
     fn code(&self) -> &'static str {
         match self {
             Self::Token(e) => e.code(),
+            Self::NotAMember => "PERMISSION_DENIED",
             Self::Reused => "REFRESH_TOKEN_REUSED",
             Self::NotFound => "NOT_FOUND",
             Self::Stale => "PRECONDITION_FAILED",
@@ -72,6 +77,7 @@ impl Problem for SessionError {
     fn detail(&self) -> Cow<'static, str> {
         match self {
             Self::Token(e) => e.detail(),
+            Self::NotAMember => "You don't belong to this workspace".into(),
             Self::Reused => "This refresh token was used before; the session has been ended".into(),
             Self::NotFound => "Not found".into(),
             Self::Stale => "The object was changed since it was read".into(),
@@ -93,6 +99,8 @@ pub struct NewSession {
     pub is_rotating: bool,
     /// The administrator who acts as the user, and for how many seconds at most.
     pub impersonation: Option<(UserId, i64)>,
+    /// The active workspace.
+    pub workspace_id: Option<String>,
 }
 
 /// A signed-in user.
@@ -107,7 +115,7 @@ pub struct SignedIn {
 /// Opens a session for a user who has proven who they are.
 ///
 /// # Errors
-/// When the database is away or signing fails.
+/// [`SessionError::NotAMember`]; when the database is away or signing fails.
 pub async fn open(
     identity: &Identity,
     tenant: &TenantScope,
@@ -127,7 +135,7 @@ pub async fn open(
     let session = Session {
         id: SessionId::generate(now, tenant.random()),
         user_id: user.id.clone(),
-        workspace_id: None,
+        workspace_id: new.workspace_id,
         generation: 0,
         is_rotating: new.is_rotating && profile.settings.refresh_token_rotation,
         used_at: now,
@@ -145,7 +153,11 @@ pub async fn open(
         actor,
         meta_data: serde_json::Map::new(),
     };
-    let held = identity.held_in(tenant, &session, &user).await?.ok_or(TokenError::Revoked)?;
+    let held = identity.held_in(tenant, (&session, &user), session.workspace_id.as_deref()).await?;
+    let held = held.ok_or(TokenError::Revoked)?;
+    if held.workspace != session.workspace_id {
+        return Err(SessionError::NotAMember);
+    }
     let tokens = tokens::mint(tenant, issuer, &session, (&user, held))?;
     // Who acts, not who is acted for.
     let author = session.actor.as_ref().unwrap_or(&user.id).as_str().to_owned();
@@ -207,16 +219,26 @@ pub fn is_live(tenant: &TenantScope, session: &Session, user: &User) -> bool {
         && session.is_live(user.session_epoch, profile.tenant.session_epoch, idle_limit, tenant.now())
 }
 
-/// Refreshes a session: one compare-and-swap of its generation (ruling D2).
+/// A refresh.
+#[derive(Debug, Clone, Copy)]
+pub struct Refresh<'a> {
+    /// The refresh token.
+    pub token: &'a str,
+    /// Where the session goes on: in a workspace, outside of any, or, if none, where it is.
+    pub switch: Option<Option<&'a str>>,
+}
+
+/// Refreshes a session: one compare-and-swap of its generation (ruling D2) and its workspace. A switch of the workspace
+/// is written in any generation that is accepted, and advances none that would not advance without it.
 ///
 /// # Errors
 /// [`TokenError`] when the token isn't a live refresh token of this tenant; [`SessionError::Reused`] when it was left
-/// behind long ago, in which case the session is ended.
+/// behind long ago, in which case the session is ended; [`SessionError::NotAMember`] of the workspace to switch to.
 pub async fn refresh(
     identity: &Identity,
     tenant: &TenantScope,
     issuer: &str,
-    token: &str,
+    Refresh { token, switch }: Refresh<'_>,
     client: &ClientInfo,
 ) -> Result<SignedIn, SessionError> {
     let claims = verify(tenant, token)?;
@@ -238,36 +260,67 @@ pub async fn refresh(
             }
             judged => judged?,
         };
-        let held = identity.held_in(tenant, &session, &user).await?.ok_or(TokenError::Revoked)?;
-        match session.present(generation, tenant.now()) {
-            Presented::Advance(next) => {
-                let tokens = tokens::mint(tenant, issuer, &next, (&user, held))?;
-                match tenant.records::<Session>().replace(&session, *next, Vec::new()).await {
-                    Ok(stored) => {
-                        identity.keep_session(tenant, stored, stamp);
-                        return Ok(SignedIn { user, tokens });
-                    }
-                    Err(StorageError::Conflict) => {}
-                    Err(e) => return Err(e.into()),
-                }
-            }
+        let next = match session.present(generation, tenant.now()) {
+            Presented::Advance(next) => Some(*next),
             // What memory says of the past may itself be past: only the store convicts or repeats.
-            _ if !is_fresh => {}
-            Presented::Repeat => {
-                let tokens = tokens::mint(tenant, issuer, &session, (&user, held))?;
-                return Ok(SignedIn { user, tokens });
-            }
+            _ if !is_fresh => None,
+            Presented::Repeat => Some(session.record.clone()),
             Presented::Reused => {
                 let reason = ("session.refresh_token_reused", Actor::Anonymous);
                 end(identity, tenant, &id, reason, client).await?;
                 return Err(SessionError::Reused);
             }
             Presented::Unknown => return Err(TokenError::Invalid.into()),
+        };
+        if let Some(next) = next {
+            match advance(identity, tenant, issuer, (&session, next, &user), (switch, client)).await {
+                Ok((tokens, stored)) => {
+                    stored.into_iter().for_each(|stored| identity.keep_session(tenant, stored, stamp));
+                    return Ok(SignedIn { user, tokens });
+                }
+                Err(SessionError::Storage(StorageError::Conflict)) => {}
+                // They may have joined meanwhile.
+                Err(SessionError::NotAMember) if !is_fresh => {
+                    identity.user_from_store(tenant, &session.user_id).await?;
+                }
+                Err(e) => return Err(e),
+            }
         }
         current = identity.session_from_store(tenant, &id).await?;
         is_fresh = true;
     }
     Err(StorageError::Contended.into())
+}
+
+/// Writes the next state of a refreshed session, if it differs, and mints its tokens. A session whose user left its
+/// workspace goes on without one.
+async fn advance(
+    identity: &Identity,
+    tenant: &TenantScope,
+    issuer: &str,
+    (session, mut next, user): (&Stored<Session>, Session, &User),
+    (switch, client): (Option<Option<&str>>, &ClientInfo),
+) -> Result<(TokenPair, Option<Stored<Session>>), SessionError> {
+    let wanted = switch.unwrap_or(session.workspace_id.as_deref());
+    let held = identity.held_in(tenant, (session, user), wanted).await?.ok_or(TokenError::Revoked)?;
+    if switch.is_some() && held.workspace.as_deref() != wanted {
+        return Err(SessionError::NotAMember);
+    }
+    let mut effects = Vec::new();
+    if switch.is_some() && session.workspace_id.as_deref() != wanted {
+        let actor = Actor::User(session.actor.as_ref().unwrap_or(&user.id).as_str().to_owned());
+        let event = Event::new("session.workspace_switched", actor, session.id.as_str(), client);
+        effects.push(event.with("workspace_id", wanted).effect(tenant));
+    }
+    // A repeat that switches nothing writes nothing.
+    if switch.is_some() || next.generation != session.generation {
+        next.workspace_id.clone_from(&held.workspace);
+    }
+    let tokens = tokens::mint(tenant, issuer, &next, (user, held))?;
+    if next == session.record {
+        return Ok((tokens, None));
+    }
+    Ok((tokens, Some(tenant.records::<Session>().replace(session, next, effects).await?)))
 }
 
 /// Refuses a refresh token of a generation that would not be refreshed any more. Other tokens have none.

@@ -16,7 +16,7 @@ use crate::identity::Identity;
 use crate::identity::attempts::Client;
 use crate::identity::devices::Device;
 use crate::identity::identifiers::{Identifier, IdentifierKind, NormaliseOptions};
-use crate::identity::sessions::service::{NewSession, SignedIn};
+use crate::identity::sessions::service::{NewSession, SessionError, SignedIn};
 use crate::identity::users::error::UserError;
 use crate::identity::users::model::User;
 use crate::identity::users::service::NewUser;
@@ -42,6 +42,8 @@ pub struct Input {
     pub name: Option<String>,
     /// The audience of the access tokens.
     pub audience: Option<String>,
+    /// The workspace to work in.
+    pub workspace_id: Option<String>,
     /// Whether this session's refresh generation advances (ruling D2).
     pub is_rotating: bool,
     /// The device's cookie.
@@ -125,6 +127,7 @@ async fn complete(context: Context<'_>, user: Stored<User>, input: &Input) -> Re
         aud: input.audience.clone(),
         is_rotating: input.is_rotating,
         impersonation: None,
+        workspace_id: input.workspace_id.clone(),
     };
     let signed_in =
         sessions::service::open(context.identity, context.tenant, context.issuer, user, new, context.client)
@@ -144,6 +147,10 @@ async fn register(
             Register::IfAbsent => password::refuse_unknown(context, identifier, secret).await?,
             _ => SignInError::RegistrationDisabled,
         });
+    }
+    // Nobody belongs to a workspace before they are there: refused before the account is made.
+    if input.workspace_id.is_some() {
+        return Err(SessionError::NotAMember.into());
     }
     // Parsed again: reserved names may sign in but nobody may take them (ruling D5).
     let identifier =

@@ -143,6 +143,7 @@ fn input(request: Login, register: Register, device: Device) -> Result<Input, Ap
         register,
         name,
         audience: request.audience,
+        workspace_id: request.workspace_id,
         is_rotating: request.refresh_token_rotation.unwrap_or(true),
         device,
     })
@@ -151,19 +152,22 @@ fn input(request: Login, register: Register, device: Device) -> Result<Input, Ap
 /// New tokens for a refresh token, from the body or the cookie
 #[utoipa::path(post, path = "/auth/refresh", tag = "Authentication", operation_id = "refresh",
     request_body(content = Option<Refresh>),
-    responses((status = 200, body = RefreshView), (status = 400, body = ErrorView), (status = 401, body = ErrorView)))]
+    responses((status = 200, body = RefreshView), (status = 400, body = ErrorView), (status = 401, body = ErrorView),
+        (status = 403, body = ErrorView)))]
 pub async fn refresh(
     State(state): State<AppState>,
     tenant: Tenant,
     headers: HeaderMap,
     OptionalJson(request): OptionalJson<Refresh>,
 ) -> Result<Response, ApiError> {
-    match request.and_then(|r| r.refresh_token) {
-        Some(token) => rotate(&state, &tenant, &token, true).await,
+    let (in_body, switch) = request.map(|r| (r.refresh_token, r.workspace_id)).unwrap_or_default();
+    let switch = switch.as_ref().map(Option::as_deref);
+    match &in_body {
+        Some(token) => rotate(&state, &tenant, service::Refresh { token, switch }, true).await,
         None => {
             let token = refresh_cookie(&headers)?;
             csrf::check(&tenant, &headers)?;
-            rotate(&state, &tenant, token, false).await
+            rotate(&state, &tenant, service::Refresh { token, switch }, false).await
         }
     }
 }
@@ -176,7 +180,8 @@ pub async fn refresh_by_cookie(
     tenant: Tenant,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    rotate(&state, &tenant, refresh_cookie(&headers)?, false).await
+    let refresh = service::Refresh { token: refresh_cookie(&headers)?, switch: None };
+    rotate(&state, &tenant, refresh, false).await
 }
 
 fn refresh_cookie(headers: &HeaderMap) -> Result<&str, ApiError> {
@@ -185,9 +190,14 @@ fn refresh_cookie(headers: &HeaderMap) -> Result<&str, ApiError> {
     cookie::get(headers, cookie::REFRESH).ok_or_else(missing)
 }
 
-async fn rotate(state: &AppState, tenant: &Tenant, token: &str, in_body: bool) -> Result<Response, ApiError> {
+async fn rotate(
+    state: &AppState,
+    tenant: &Tenant,
+    refresh: service::Refresh<'_>,
+    in_body: bool,
+) -> Result<Response, ApiError> {
     let (issuer, client) = (tenant.issuer(), tenant.client());
-    let signed_in = service::refresh(&state.identity, &tenant.scope, &issuer, token, &client).await?;
+    let signed_in = service::refresh(&state.identity, &tenant.scope, &issuer, refresh, &client).await?;
     let tokens = signed_in.tokens;
     let mut headers = HeaderMap::new();
     cookie::set_tokens(&mut headers, tenant, &tokens);
@@ -308,15 +318,17 @@ pub async fn verify_token(
     responses((status = 200, body = MeView), (status = 401, body = ErrorView)))]
 pub async fn me(caller: Caller) -> Result<Response, ApiError> {
     caller.at_home()?;
-    let Caller { tenant, principal, user } = caller;
+    let Caller { tenant, principal, user, workspace } = caller;
     let tenant_id = tenant.scope.id().as_str();
     Ok(match principal {
         Principal::Session { claims, .. } => {
-            let view = MeView::of(UserView::of(tenant_id, &user), *claims);
+            let view =
+                MeView::of(UserView::of(tenant_id, &user), Claims { workspace_id: workspace, ..*claims });
             ([(header::ETAG, user.revision.etag())], Json(view)).into_response()
         }
         Principal::ApiKey { key, scopes } => {
-            let holder = KeyHolderView::of(tenant_id, tenant.issuer(), Holder { key, user, scopes });
+            let holder =
+                KeyHolderView::of(tenant_id, tenant.issuer(), Holder { key, user, scopes, workspace });
             Json(holder).into_response()
         }
     })

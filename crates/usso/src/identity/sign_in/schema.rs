@@ -4,6 +4,7 @@ use crate::identity::identifiers::IdentifierKind;
 use crate::identity::sessions::service::SignedIn;
 use crate::identity::tokens::TokenPair;
 use crate::identity::users::schema::UserView;
+use crate::tenant::patch::given;
 use crate::tenant::verify::{Act, Claims, TokenType};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,8 @@ pub struct Login {
     pub name: Option<String>,
     /// The audience of the access tokens.
     pub audience: Option<String>,
+    /// The workspace to work in: one of the user's.
+    pub workspace_id: Option<String>,
     /// `false`: the refresh token stays the same for the whole session, for processes that keep it in their
     /// environment.
     pub refresh_token_rotation: Option<bool>,
@@ -50,6 +53,10 @@ pub struct Login {
 pub struct Refresh {
     /// The refresh token; without it the cookie counts.
     pub refresh_token: Option<String>,
+    /// The workspace to go on in, `null` for none; absent: the session stays where it is.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub workspace_id: Option<Option<String>>,
 }
 
 /// A logout, when the token comes in the body.

@@ -64,7 +64,7 @@ fn access_claims(
     let verified = |kind| user.verified(kind).map(str::to_owned);
     let sub = user.id.as_str().to_owned();
     Claims {
-        workspace_id: user.workspace(session.workspace_id.as_deref()).map(str::to_owned),
+        workspace_id: held.workspace,
         aud: session.aud.clone(),
         roles: Some(held.roles),
         scopes: Some(held.scopes),

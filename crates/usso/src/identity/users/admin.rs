@@ -8,6 +8,7 @@ use crate::access_control::delegation::may_grant;
 use crate::access_control::roles::effective::may_assign;
 use crate::access_control::roles::service::{Granter, slugs};
 use crate::identity::identifiers::{Identifier, IdentifierKind};
+use crate::identity::workspaces::members::service::{check_membership, settle};
 use crate::identity::{Identity, stale_user};
 use crate::tenant::audit::Event;
 use crate::tenant::settings::merge;
@@ -291,20 +292,18 @@ async fn granted(
         may_assign(identity.roles(), tenant, granter.scopes, new).await?;
     }
     if let Some(ids) = &edit.workspace_ids {
-        user.workspace_ids = limited("workspace_ids", ids.clone())?;
-        user.workspace_roles.retain(|id, _| user.workspace_ids.contains(id));
+        user.workspace_ids.clone_from(ids);
+        user.workspace_roles.retain(|id, _| ids.contains(id));
     }
     if let Some(by_workspace) = &edit.workspace_roles {
         user.workspace_roles.clear();
         for (id, roles) in by_workspace {
-            if !user.workspace_ids.contains(id) {
-                return Err(invalid(format!("workspace_roles: `{id}` is no workspace of the user")));
-            }
-            let roles = slugs(tenant, limited("workspace_roles", roles.clone())?).await?;
-            let before = old.workspace_roles.get(id).map(Vec::as_slice).unwrap_or_default();
-            may_assign(identity.roles(), tenant, granter.scopes, added(before, &roles)).await?;
-            user.workspace_roles.insert(id.clone(), roles);
+            user.workspace_roles.insert(id.clone(), slugs(tenant, roles.clone()).await?);
         }
+    }
+    if edit.workspace_ids.is_some() || edit.workspace_roles.is_some() {
+        check_membership(identity, tenant, granter.scopes, (Some(old), &user)).await?;
+        settle(&mut user, tenant.now());
     }
     Ok(user)
 }

@@ -6,6 +6,7 @@ use crate::access_control::roles::effective::AssignError;
 use crate::access_control::roles::service::RoleError;
 use crate::identity::credentials::{HashError, PolicyViolation};
 use crate::identity::identifiers::IdentifierError;
+use crate::identity::workspaces::error::WorkspaceError;
 use kernel::{Problem, ProblemKind, StorageError};
 use std::borrow::Cow;
 
@@ -45,6 +46,9 @@ pub enum UserError {
     /// Roles that can't be assigned.
     #[error(transparent)]
     Role(#[from] RoleError),
+    /// Memberships that can't be given or taken.
+    #[error(transparent)]
+    Workspace(#[from] WorkspaceError),
     /// Scopes that can't be granted.
     #[error(transparent)]
     Scopes(#[from] DelegationError),
@@ -68,6 +72,7 @@ impl Problem for UserError {
             Self::TooMany(_) | Self::Protected => ProblemKind::Conflict,
             Self::NotRecent => ProblemKind::Forbidden,
             Self::Role(e) => e.kind(),
+            Self::Workspace(e) => e.kind(),
             Self::Scopes(e) => e.kind(),
             Self::Hash(e) => hash_kind(e),
             Self::Storage(e) => crate::tenant::tenants::service::storage_kind(e),
@@ -86,6 +91,7 @@ impl Problem for UserError {
             Self::TooMany(_) | Self::Protected => "CONFLICT",
             Self::NotRecent => "RECENT_SIGN_IN_REQUIRED",
             Self::Role(e) => e.code(),
+            Self::Workspace(e) => e.code(),
             Self::Scopes(e) => e.code(),
             Self::Hash(_) | Self::Storage(_) => "SERVICE_UNAVAILABLE",
         }
@@ -104,6 +110,7 @@ impl Problem for UserError {
             Self::Protected => "The built-in system administrator can't be taken away".into(),
             Self::NotRecent => "Sign in again to do this".into(),
             Self::Role(e) => e.detail(),
+            Self::Workspace(e) => e.detail(),
             Self::Scopes(e) => e.detail(),
             Self::Hash(_) | Self::Storage(_) => "The service is temporarily unavailable".into(),
         }

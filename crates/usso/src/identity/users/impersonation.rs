@@ -31,6 +31,7 @@ pub async fn open(
         amr: vec!["impersonation".to_owned()],
         aud: None,
         is_rotating: true,
+        workspace_id: None,
         impersonation: Some((administrator.clone(), LIFETIME)),
     };
     Ok(sessions::open(identity, tenant, issuer, user, new, client).await)

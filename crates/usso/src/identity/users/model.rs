@@ -100,6 +100,9 @@ pub struct User {
     /// Roles per workspace.
     #[serde(default)]
     pub workspace_roles: BTreeMap<String, Vec<String>>,
+    /// Since when, per workspace.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub workspace_joined_at: BTreeMap<String, Timestamp>,
     /// Whether the account may be used.
     pub is_active: bool,
     /// Where it stands.
@@ -181,7 +184,7 @@ impl Record for User {
         let roles = self.roles.iter().map(|r| format!("role:{r}"));
         let scopes = self.scopes.iter().map(|s| format!("scope:{s}"));
         let kinds = self.identifiers.iter().map(|i| format!("has:{}", i.kind.as_str()));
-        let workspaces = self.workspace_ids.iter().map(|w| format!("workspace:{w}"));
+        let workspaces = self.workspace_ids.iter().map(|w| workspace_tag(w));
         let words = self.search_words().into_iter().map(|word| format!("find:{word}"));
         let state = [
             PRESENT.to_owned(),
@@ -204,6 +207,11 @@ pub const DELETED: &str = "deleted:true";
 
 /// The most words of a name that are searched.
 const MAX_WORDS: usize = 8;
+
+/// The tag a workspace's members are found by.
+pub fn workspace_tag(id: &str) -> String {
+    format!("workspace:{id}")
+}
 
 /// The key a user is found by.
 pub fn identifier_key(identifier: &Identifier) -> Key {

@@ -188,6 +188,7 @@ pub(super) fn draft(tenant: &TenantScope, new: NewUser) -> User {
         scopes: new.scopes,
         workspace_ids: Vec::new(),
         workspace_roles: std::collections::BTreeMap::new(),
+        workspace_joined_at: std::collections::BTreeMap::new(),
         is_active: true,
         activation_status: ActivationStatus::Active,
         avatar_url: None,

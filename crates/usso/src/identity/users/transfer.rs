@@ -12,6 +12,7 @@ use crate::identity::{Identity, stale_user};
 use crate::tenant::audit::Event;
 use crate::tenant::{Actor, ClientInfo, TenantScope};
 use kernel::{StorageError, Stored, UserId};
+use std::collections::BTreeMap;
 
 /// Moves a user: identifiers, credentials, name, picture and profile go along; roles, scopes, workspaces and custom claims
 /// don't; sessions and API keys end.
@@ -68,7 +69,8 @@ fn arriving(old: &User) -> User {
         roles: Vec::new(),
         scopes: Vec::new(),
         workspace_ids: Vec::new(),
-        workspace_roles: std::collections::BTreeMap::new(),
+        workspace_roles: BTreeMap::new(),
+        workspace_joined_at: BTreeMap::new(),
         custom_claims: serde_json::Map::new(),
         moving_to: None,
         ..old.clone()

@@ -226,12 +226,16 @@ async fn values_that_can_not_be_are_refused() {
 async fn a_key_acts_in_a_workspace_of_its_user() {
     let app = TestApp::new().await;
     let (tenant, alice) = holder(&app, &[]).await;
-    app.change_user(&alice, |u| u.workspace_ids = vec!["ws_one".to_owned()]).await;
+    let workspace = tenant.admin().post("/workspaces", json!({"name": "One"})).await.expect(201);
+    let invite = format!("/workspaces/{}/invite", workspace.str("id"));
+    tenant.admin().post(&invite, json!({"user_id": alice.id()})).await.expect(201);
     let key = make(&alice, json!({"workspace_id": "ws_one"})).await;
     assert_eq!(
         (key.str("workspace_id"), verify(&tenant, &key).await.str("workspace_id")),
         ("ws_one", "ws_one")
     );
+    alice.delete(&format!("/workspaces/ws_one/members/{}", alice.id())).await.expect(200);
+    assert_eq!(verify(&tenant, &key).await.expect(200)["workspace_id"], Value::Null);
 }
 
 #[tokio::test]

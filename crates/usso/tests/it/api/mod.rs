@@ -30,3 +30,7 @@ mod user_access;
 mod user_removal;
 mod users;
 mod verify_token;
+mod workspace_invitations;
+mod workspace_members;
+mod workspace_switching;
+mod workspaces;

@@ -147,6 +147,7 @@ async fn nobody_takes_over_who_holds_more() {
     let (helper, plain) = (tenant.user("helper").await, tenant.user("plain").await);
     let scopes = ["admin:users", "admin:identifiers", "admin:credentials", "read:posts"];
     let helper = holding(&app, &helper, &scopes).await;
+    admin.post("/workspaces", json!({"name": "A"})).await.is(201);
     admin
         .post("/roles", json!({"name": "Strong", "scopes": ["delete:posts"], "is_active": false}))
         .await

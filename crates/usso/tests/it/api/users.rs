@@ -24,6 +24,10 @@ async fn holding(app: &TestApp, user: &User, scopes: &[&str]) -> User {
     user.again().await
 }
 
+async fn workspace(admin: &User, name: &str) -> String {
+    admin.post("/workspaces", json!({"name": name})).await.expect(201).str("id").to_owned()
+}
+
 fn names(answer: &crate::app::Answer) -> Vec<&str> {
     answer.items().iter().map(|u| u["name"].as_str().unwrap_or_default()).collect()
 }
@@ -80,6 +84,7 @@ async fn an_identifier_is_taken_once_and_the_existing_user_can_be_asked_for() {
 async fn users_are_listed_by_every_filter() {
     let app = TestApp::new().await;
     let (_, admin, _) = company(&app).await;
+    workspace(&admin, "A").await;
     let bodies = [
         json!({"identifier": "ann@example.com", "name": "Ann Lee", "roles": ["admin", "editor"]}),
         json!({"identifier": "+491701234567", "name": "Ben Ode", "scopes": ["read:posts"], "is_active": false}),
@@ -87,8 +92,8 @@ async fn users_are_listed_by_every_filter() {
             "workspace_roles": {"ws_a": ["editor"]}}),
     ];
     for body in bodies {
-        make(&admin, body).await;
         app.wait(1);
+        make(&admin, body).await;
     }
     for (query, wanted) in [
         ("role=admin&is_active=true&sort=-created_at&limit=1", vec!["Ann Lee"]),
@@ -100,7 +105,8 @@ async fn users_are_listed_by_every_filter() {
         ("identifier=ANN@example.com&role=editor", vec!["Ann Lee"]),
         ("identifier=ann@example.com&role=viewer", vec![]),
         ("identifier=nobody@example.com", vec![]),
-        ("workspace_id=ws_a", vec!["Carl Lee-Young"]),
+        ("workspace_id=ws_a&search=carl", vec!["Carl Lee-Young"]),
+        ("workspace_id=ws_a", vec!["Carl Lee-Young", ""]),
         ("is_limited=true", vec![]),
         ("search=lee&sort=name", vec!["Ann Lee", "Carl Lee-Young"]),
         ("search=Carl%20L", vec!["Carl Lee-Young"]),
@@ -120,13 +126,15 @@ async fn users_are_listed_by_every_filter() {
 async fn a_list_holds_what_the_callers_filters_admit() {
     let app = TestApp::new().await;
     let (_, admin, alice) = company(&app).await;
-    for (name, workspace) in [("ann", "ws_a"), ("ben", "ws_b")] {
-        make(&admin, json!({"identifier": name, "name": name, "workspace_ids": [workspace]})).await;
+    for (name, space) in [("ann", "A"), ("ben", "B")] {
+        let space = workspace(&admin, space).await;
+        make(&admin, json!({"identifier": name, "name": name, "workspace_ids": [space]})).await;
     }
     alice.get("/users").await.problem(403, "PERMISSION_DENIED");
     let reader = holding(&app, &alice, &["read:users?workspace_id=ws_a"]).await;
     let seen = reader.get("/users").await.expect(200);
-    assert_eq!(names(&seen), ["ann"]);
+    // Who made the workspace belongs to it, too.
+    assert!(names(&seen).contains(&"ann") && seen.items().len() == 2, "{}", seen.text());
     reader.get(&path(seen.items()[0]["id"].as_str().expect("an id"))).await.expect(200);
     let all = admin.get("/users?search=ben").await.expect(200);
     reader.get(&path(all.items()[0]["id"].as_str().expect("an id"))).await.problem(404, "NOT_FOUND");
@@ -167,6 +175,7 @@ async fn users_change_their_own_name_and_nothing_that_concerns_privileges() {
 async fn nobody_gives_what_they_do_not_hold() {
     let app = TestApp::new().await;
     let (_, admin, alice) = company(&app).await;
+    workspace(&admin, "A").await;
     admin
         .post("/roles", json!({"name": "Strong", "scopes": ["delete:posts"], "is_active": false}))
         .await
@@ -205,6 +214,7 @@ async fn a_user_is_rejected_when_a_value_can_not_be() {
         (json!({"scopes": (0..201).map(|n| format!("read:a{n}")).collect::<Vec<_>>()}), "VALIDATION_ERROR"),
         (json!({"roles": ["No Such Role"]}), "VALIDATION_ERROR"),
         (json!({"workspace_roles": {"ws_x": ["a"]}}), "VALIDATION_ERROR"),
+        (json!({"workspace_ids": ["ws_x"]}), "VALIDATION_ERROR"),
         (json!({"custom_claims": {"sub": "x"}}), "VALIDATION_ERROR"),
         (json!({"custom_claims": {"is_active": "x"}}), "VALIDATION_ERROR"),
         (json!({"custom_claims": {"big": "x".repeat(5_000)}}), "VALIDATION_ERROR"),

@@ -1,0 +1,5 @@
+//! Who belongs to a workspace.
+
+pub mod routes;
+pub mod schema;
+pub mod service;
