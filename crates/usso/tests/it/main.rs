@@ -25,6 +25,7 @@ mod house;
 mod isolation;
 #[cfg(test)]
 mod keys;
+#[cfg(test)]
 mod lattice;
 #[cfg(test)]
 mod races;
