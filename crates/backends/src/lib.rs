@@ -3,6 +3,8 @@
 //! Nothing here decides anything about the product. An adapter passes the kernel's conformance suites and is
 //! wired up at start; what all SQL databases share is in `sql`.
 
+#[cfg(feature = "internet")]
+pub mod internet;
 #[cfg(feature = "redis")]
 pub mod redis;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]

@@ -5,11 +5,15 @@ use crate::app::rest;
 use crate::app::startup::Instance;
 use crate::http::AppState;
 use crate::identity::api_keys::service::write_usage;
+use crate::identity::users::removal;
 use crate::tenant::audit::AuditEvent;
 use crate::tenant::tenants::deletion;
+use crate::tenant::tenants::model::Tenant;
+use crate::tenant::usage;
 use futures_util::stream::{self, StreamExt};
 use kernel::{Settlement, StorageError, StoredEffect, SystemScope, TenantId, Topic};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -22,7 +26,7 @@ const DRAIN_EVERY: Duration = Duration::from_millis(500);
 /// How often the feed of invalidations is read.
 const READ_EVERY: Duration = Duration::from_secs(1);
 const PURGE_EVERY: Duration = Duration::from_secs(60);
-/// How often it is written how API keys were used.
+/// How often it is written how API keys and tenants were used.
 const COUNT_EVERY: Duration = Duration::from_secs(10);
 const BATCH: u32 = 256;
 const SIDE_BY_SIDE: usize = 8;
@@ -54,12 +58,12 @@ pub fn start(instance: &Arc<Instance>, stop: &watch::Sender<bool>) -> JoinSet<()
     jobs
 }
 
-/// Writes how API keys were used, a last time when the instance stops.
+/// Writes how API keys and tenants were used, a last time when the instance stops.
 async fn count(instance: Arc<Instance>, stop: watch::Receiver<bool>) {
     let step = |instance: Arc<Instance>| async move { write_counts(&instance.state).await };
     repeat(instance.clone(), stop, COUNT_EVERY, step).await;
     if let Err(error) = write_counts(&instance.state).await {
-        tracing::warn!(%error, "the last uses of API keys were not counted");
+        tracing::warn!(%error, "the last uses of API keys and tenants were not counted");
     }
 }
 
@@ -193,7 +197,7 @@ async fn record_event(system: &SystemScope, stored: StoredEffect) -> Result<(), 
     }
 }
 
-/// Writes how API keys were used since the last time.
+/// Writes how API keys and tenants were used since the last time.
 ///
 /// # Errors
 /// When the database is away; what is not written is kept for the next time.
@@ -206,10 +210,25 @@ pub async fn write_counts(state: &AppState) -> Result<(), StorageError> {
             failed = Some(error);
         }
     }
+    let registry = &state.registry;
+    for (id, requests) in registry.requests().take() {
+        if let Err(error) = write_requests(registry.system(), &id, requests).await {
+            registry.requests().of(&id).fetch_add(requests, Ordering::Relaxed);
+            failed = Some(error);
+        }
+    }
     failed.map_or(Ok(()), Err)
 }
 
-/// Removes expired records, and tenants that were deleted long enough ago.
+async fn write_requests(system: &SystemScope, id: &TenantId, requests: u64) -> Result<(), StorageError> {
+    // A tenant that is gone leaves nothing behind.
+    match system.records::<Tenant>().get(id.as_str()).await? {
+        Some(_) => usage::write(&system.open(id.clone(), ()), requests).await,
+        None => Ok(()),
+    }
+}
+
+/// Removes expired records, and users and tenants that were deleted long enough ago.
 ///
 /// # Errors
 /// When the database is away.
@@ -219,5 +238,6 @@ pub async fn purge(state: &AppState) -> Result<(), StorageError> {
     while storage.purge_expired(system.now(), BATCH).await? >= BATCH {}
     // An event carried out later would be written into a tenant that is gone.
     drain(state).await?;
+    removal::erase_due(&state.registry, &state.identity).await?;
     deletion::bury(&state.registry).await
 }

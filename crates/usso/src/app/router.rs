@@ -3,7 +3,7 @@
 use crate::access_control::roles;
 use crate::http::{AppState, docs, health};
 use crate::identity::sign_in::routes as auth;
-use crate::identity::{api_keys, onboarding, sessions, workspaces};
+use crate::identity::{api_keys, onboarding, sessions, usage, users, workspaces};
 use crate::tenant::{keys, tenants};
 use axum::Router;
 use axum::response::Redirect;
@@ -21,7 +21,7 @@ pub const API: &str = "/api/sso/v1";
 #[openapi(
     info(title = "USSO", description = "Multi-tenant single sign-on: sign-in, sessions, tokens, tenants.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")),
-    tags((name = "Authentication"), (name = "Sessions"), (name = "API keys"), (name = "Roles"), (name = "Workspaces"), (name = "Tenants"), (name = "Keys"), (name = "Health"))
+    tags((name = "Authentication"), (name = "Sessions"), (name = "API keys"), (name = "Roles"), (name = "Users"), (name = "Profiles"), (name = "Workspaces"), (name = "Tenants"), (name = "Keys"), (name = "Health"))
 )]
 struct Document;
 
@@ -32,10 +32,16 @@ fn described() -> OpenApiRouter<AppState> {
         .merge(sessions::routes::router())
         .merge(api_keys::routes::router())
         .merge(roles::routes::router())
+        .merge(users::routes::router())
+        .merge(users::identifiers::routes::router())
+        .merge(users::credentials::routes::router())
+        .merge(users::profile::routes::router())
         .merge(workspaces::routes::router())
         .merge(workspaces::members::routes::router())
         .merge(workspaces::invitations::routes::router())
         .merge(tenants::routes::router())
+        .merge(usage::routes::router())
+        .merge(tenants::domains::routes::router())
         .merge(tenants::public::routes::router())
         .merge(keys::admin::routes::router());
     OpenApiRouter::with_openapi(Document::openapi())

@@ -13,6 +13,7 @@ use crate::identity::api_keys::model::{ApiKey, ApiKeyUsage};
 use crate::identity::credentials::{Cost, Hasher, HasherConfig};
 use crate::identity::sessions::model::Session;
 use crate::identity::users::model::User;
+use crate::identity::users::removal::Erasure;
 use crate::identity::workspaces::invitations::model::Invitation;
 use crate::identity::workspaces::model::Workspace;
 use crate::tenant::Registry;
@@ -21,6 +22,8 @@ use crate::tenant::issuer::BaseUrl;
 use crate::tenant::keys::Succession;
 use crate::tenant::one_time::OneTime;
 use crate::tenant::tenants::model::Tenant;
+use crate::tenant::usage::TenantUsage;
+use backends::internet::{InternetOptions, PublicInternet};
 use backends::redis::{Options as RedisOptions, RedisEphemeral};
 use backends::sql::postgres::{Options as PostgresOptions, PostgresStorage};
 use backends::sql::sqlite::{Options as SqliteOptions, SqliteStorage};
@@ -39,7 +42,7 @@ use tokio::sync::watch;
 pub type StartError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Every kind of record.
-pub fn kinds() -> [KindSpec; 13] {
+pub fn kinds() -> [KindSpec; 15] {
     [
         lease::Instance::spec(),
         lease::Turn::spec(),
@@ -47,6 +50,7 @@ pub fn kinds() -> [KindSpec; 13] {
         Tenant::spec(),
         Role::spec(),
         User::spec(),
+        Erasure::spec(),
         Workspace::spec(),
         Invitation::spec(),
         Session::spec(),
@@ -54,6 +58,7 @@ pub fn kinds() -> [KindSpec; 13] {
         ApiKeyUsage::spec(),
         OneTime::spec(),
         AuditEvent::spec(),
+        TenantUsage::spec(),
     ]
 }
 
@@ -203,6 +208,7 @@ pub async fn assemble(config: &Config, port: u16, ports: Ports) -> Result<Instan
         Registry::new(system, seal, base).with_succession(succession(config)),
         identity,
         http(config),
+        Arc::new(PublicInternet::new(internet(config))),
     ));
     let domains = config.tenants.default_domains.iter().map(|d| d.as_str().to_owned()).collect();
     let generated_password = bootstrap::run(&state, domains, config.security.system_password()).await?;
@@ -227,6 +233,14 @@ fn succession(config: &Config) -> Succession {
         max_age: keys.jwks_max_age_seconds.into(),
         lead: keys.publish_lead_seconds.into(),
         grace: keys.retire_grace_seconds.into(),
+    }
+}
+
+fn internet(config: &Config) -> InternetOptions {
+    InternetOptions {
+        name_servers: config.tenants.name_servers.clone(),
+        port: config.tenants.proof_port,
+        allow_private: config.tenants.proof_from_private_addresses,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The plain types a configuration key can have: numbers, booleans, texts, paths, addresses, lists.
 
 use crate::config::setting::{Raw, Setting};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 /// A TOML basic string.
@@ -107,6 +107,18 @@ impl Setting for PathBuf {
 
     fn show(&self) -> Option<String> {
         Some(quoted(&self.to_string_lossy()))
+    }
+}
+
+impl Setting for SocketAddr {
+    fn read(raw: &Raw) -> Result<Self, String> {
+        let text = raw.text()?;
+        text.parse()
+            .map_err(|_| format!("{text:?} is not an address with a port like 9.9.9.9:53 or [::1]:53"))
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(quoted(&self.to_string()))
     }
 }
 

@@ -5,6 +5,7 @@
 
 use crate::access_control::permission::{Permission, PermissionDenied, Resource, narrowed};
 use crate::http::error::storage;
+use crate::http::visit::Visitor;
 use crate::http::{ApiError, AppState, Tenant, cookie, csrf};
 use crate::identity::api_keys::model::ApiKey;
 use crate::identity::api_keys::secret::PREFIX;
@@ -114,7 +115,10 @@ impl Caller {
     pub fn actor(&self) -> Actor {
         let user = self.user.id.as_str().to_owned();
         match &self.principal {
-            Principal::Session { .. } => Actor::User(user),
+            Principal::Session { session, .. } => match &session.actor {
+                Some(actor) => Actor::Impersonator { user, actor: actor.as_str().to_owned() },
+                None => Actor::User(user),
+            },
             Principal::ApiKey { key, .. } => Actor::ApiKey { user, key: key.id.as_str().to_owned() },
         }
     }
@@ -142,6 +146,12 @@ impl Caller {
         self.session_id().is_some()
     }
 
+    /// Whether the user is here themself, and nobody in their name: only they change how they sign in, and hand on what
+    /// outlives the session.
+    pub fn is_in_person(&self) -> bool {
+        matches!(&self.principal, Principal::Session { session, .. } if session.actor.is_none())
+    }
+
     /// The API key, when it is one.
     pub fn api_key(&self) -> Option<&Stored<ApiKey>> {
         match &self.principal {
@@ -163,6 +173,19 @@ impl Caller {
         permission.is_granted(self.scopes(), attributes)
     }
 
+    /// Whether the caller is a user of this tenant and may have things of their own here.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` for the system administrator who acts from outside.
+    pub fn at_home(&self) -> Result<(), ApiError> {
+        if self.tenant.info.is_visit { Err(ApiError::not_found()) } else { Ok(()) }
+    }
+
+    /// Whether the caller is the system administrator, in their own tenant or as a visitor in another.
+    pub fn is_platform(&self) -> bool {
+        self.tenant.info.is_visit || self.is_system()
+    }
+
     /// Whether the caller is the system administrator: of the default tenant, with the system scope.
     pub fn is_system(&self) -> bool {
         let superadmin = Permission::new("superadmin", Resource::Tenants);
@@ -176,7 +199,8 @@ impl<'a> From<&'a Caller> for Asker<'a> {
             user: &caller.user,
             scopes: caller.scopes(),
             workspace: caller.workspace.as_deref(),
-            is_signed_in: caller.is_signed_in(),
+            is_visit: caller.tenant.info.is_visit,
+            is_in_person: caller.is_in_person() && !caller.tenant.info.is_visit,
             actor: caller.actor(),
             client: caller.tenant.client(),
         }
@@ -187,6 +211,9 @@ impl FromRequestParts<AppState> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        if let Some(Visitor(caller)) = parts.extensions.get::<Visitor>() {
+            return Ok(caller.clone());
+        }
         let tenant = Tenant::from_request_parts(parts, state).await?;
         let (token, source) = match presented(&parts.headers)?.ok_or_else(not_authenticated)? {
             Presented::Token(token, source) => (token, source),
@@ -205,8 +232,9 @@ impl FromRequestParts<AppState> for Caller {
         }
         let (session, user) = service::live(&state.identity, &tenant.scope, &claims).await?;
         // What the token's workspace gives: the session may have moved on to another one.
-        let held = state.identity.effective(&tenant.scope, &user, claims.workspace_id.as_deref()).await;
-        let held = held.map_err(|e| storage(&e))?;
+        let workspace = claims.workspace_id.as_deref();
+        let held = state.identity.held_in(&tenant.scope, &session, &user, workspace).await;
+        let held = held.map_err(|e| storage(&e))?.ok_or(TokenError::Revoked)?;
         let narrowed = narrowed(claims.scopes.as_deref().unwrap_or_default(), &held.scopes);
         let principal = Principal::Session { claims: Box::new(claims), session, narrowed };
         Ok(Self { tenant, principal, user, workspace: held.workspace })

@@ -19,6 +19,23 @@ pub async fn once<T: DeserializeOwned, V: Serialize>(
     operation: &str,
     make: impl AsyncFnOnce(&Caller, T) -> Result<(Revision, V), ApiError>,
 ) -> Result<Response, ApiError> {
+    once_or(state, request, operation, async |caller: &Caller, new| {
+        let (revision, view) = make(caller, new).await?;
+        Ok((StatusCode::CREATED, revision, view))
+    })
+    .await
+}
+
+/// As [`once`], for what may be there already: `make` tells the status, too.
+///
+/// # Errors
+/// As [`once`].
+pub async fn once_or<T: DeserializeOwned, V: Serialize>(
+    state: &AppState,
+    request: Request,
+    operation: &str,
+    make: impl AsyncFnOnce(&Caller, T) -> Result<(StatusCode, Revision, V), ApiError>,
+) -> Result<Response, ApiError> {
     let (mut parts, body) = request.into_parts();
     let caller = Caller::from_request_parts(&mut parts, state).await?;
     let headers = parts.headers.clone();
@@ -26,9 +43,9 @@ pub async fn once<T: DeserializeOwned, V: Serialize>(
     let new = json::parse(&body)?;
     let operation = format!("{operation} {}", caller.principal_id());
     idempotency::once(&caller.tenant, &headers, (&operation, &body), async {
-        let (revision, view) = make(&caller, new).await?;
+        let (status, revision, view) = make(&caller, new).await?;
         let tag = HeaderValue::try_from(revision.etag()).unwrap_or(HeaderValue::from_static(""));
-        Ok((StatusCode::CREATED, [(header::ETAG, tag)], Json(view)).into_response())
+        Ok((status, [(header::ETAG, tag)], Json(view)).into_response())
     })
     .await
 }

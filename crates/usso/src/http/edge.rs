@@ -2,7 +2,7 @@
 
 use crate::http::request_info::SharedInfo;
 use crate::http::tenant::select;
-use crate::http::{ApiError, AppState, RequestInfo, client_ip, cors};
+use crate::http::{ApiError, AppState, RequestInfo, client_ip, cors, visit};
 use crate::tenant::{Selection, SelectionError, keys};
 use axum::Router;
 use axum::body::Body;
@@ -51,6 +51,7 @@ impl Edge {
     pub async fn handle(&self, request: Request, (peer, is_tls): (IpAddr, bool)) -> Response {
         let (mut parts, body) = request.into_parts();
         let path_tenant = rewrite(&mut parts.uri);
+        let visited = visit::take(&mut parts.uri);
         let info = self.info(&parts, path_tenant, (peer, is_tls));
         let (method, target) = (parts.method.clone(), parts.uri.path_and_query().cloned());
         let path = target.as_ref().map_or("/", PathAndQuery::path);
@@ -71,7 +72,7 @@ impl Edge {
         }
         let mut response = match &cross_origin {
             Some((_, allowed)) if cors::is_preflight(&method, &parts.headers) => preflight(path, *allowed),
-            _ => self.answer((parts, body), &info).await,
+            _ => self.answer((parts, body), &info, visited).await,
         };
         if let Some(error) = response.extensions_mut().remove::<ApiError>() {
             let allow = response.headers_mut().remove(header::ALLOW);
@@ -92,25 +93,45 @@ impl Edge {
         response
     }
 
-    async fn answer(&self, (mut parts, body): (Parts, Body), info: &SharedInfo) -> Response {
+    async fn answer(
+        &self,
+        (mut parts, body): (Parts, Body),
+        info: &SharedInfo,
+        visited: Option<String>,
+    ) -> Response {
         if parts.method == Method::GET && parts.uri.path() == keys::routes::PATH {
             let answer = AssertUnwindSafe(keys::routes::key_set(&self.state, info, &parts)).catch_unwind();
             return answer.await.map_or_else(|_| internal(), IntoResponse::into_response);
         }
-        let is_change = !parts.method.is_safe() || CHANGING_LINKS.contains(&parts.uri.path());
         parts.extensions.insert(info.clone());
-        let answer = self.router.clone().call(Request::from_parts(parts, body));
-        let answer = if is_change {
+        let call = match visited {
+            None => None,
+            Some(id) => match visit::enter(&mut parts, &self.state, &id).await {
+                Ok(call) => Some(call),
+                Err(error) => return error.into_response(),
+            },
+        };
+        let is_change =
+            call.is_some() || !parts.method.is_safe() || CHANGING_LINKS.contains(&parts.uri.path());
+        let answer =
+            AssertUnwindSafe(self.router.clone().call(Request::from_parts(parts, body))).catch_unwind();
+        let answer = async move {
+            let response = match answer.await {
+                Ok(Ok(response)) => unrouted(response),
+                Ok(Err(never)) => match never {},
+                Err(_) => internal(),
+            };
+            match call {
+                Some(call) => call.answered(response).await,
+                None => response,
+            }
+        };
+        if is_change {
             // A client that hangs up must not stop a change half-way: what was committed must also be forgotten by the
             // caches, counted and answered for. A task goes on when nobody waits for it.
-            tokio::spawn(answer).await.map_err(drop)
+            tokio::spawn(answer).await.unwrap_or_else(|_| internal())
         } else {
-            AssertUnwindSafe(answer).catch_unwind().await.map_err(drop)
-        };
-        match answer {
-            Ok(Ok(response)) => unrouted(response),
-            Ok(Err(never)) => match never {},
-            Err(()) => internal(),
+            answer.await
         }
     }
 
@@ -130,6 +151,7 @@ impl Edge {
             selection: Selection { header, path, host: from.host },
             // Two hosts are as ambiguous as two ids (RFC 9112 §3.2): another hop may have read the other one.
             is_ambiguous: named.next().is_some() || headers.get_all(header::HOST).iter().nth(1).is_some(),
+            is_visit: false,
         })
     }
 
@@ -148,7 +170,7 @@ impl Edge {
 }
 
 /// Of a path that may hold the token of an invitation only what comes before it.
-fn without_token(path: &str) -> &str {
+pub(super) fn without_token(path: &str) -> &str {
     const INVITATIONS: &str = "/invitations/";
     path.split_once(INVITATIONS)
         .map_or(path, |(before, _)| path.get(..before.len() + INVITATIONS.len()).unwrap_or(""))

@@ -164,6 +164,8 @@ struct Envelope<'a> {
     offset: u64,
     limit: u32,
     heads: BTreeMap<String, String>,
+    #[serde(flatten)]
+    alias: BTreeMap<&'static str, &'a RawValue>,
 }
 
 /// The list envelope, for the OpenAPI document.
@@ -193,15 +195,24 @@ pub fn answer<R, V: Serialize>(
     view: impl FnMut(&Stored<R>) -> V,
 ) -> Result<Response, ApiError> {
     let items: Vec<V> = page.items.iter().map(view).collect();
+    envelope(query, (page.total, page.total_exact), &items, None)
+}
+
+fn envelope<V: Serialize>(
+    query: &Query,
+    (total, total_exact): (u64, bool),
+    items: &[V],
+    alias: Option<&'static str>,
+) -> Result<Response, ApiError> {
     let defect = |_| ApiError::new(kernel::ProblemKind::Internal, "INTERNAL_ERROR", "Internal error");
-    let items = serde_json::value::to_raw_value(&items).map_err(defect)?;
+    let items = serde_json::value::to_raw_value(items).map_err(defect)?;
     let limit = u64::from(query.limit.max(1));
     let meta = Meta {
         page: query.offset / limit + 1,
         limit: query.limit,
-        total: page.total,
-        pages: page.total.div_ceil(limit),
-        total_exact: page.total_exact,
+        total,
+        pages: total.div_ceil(limit),
+        total_exact,
     };
     let envelope = Envelope {
         data: &items,
@@ -211,8 +222,34 @@ pub fn answer<R, V: Serialize>(
         limit: query.limit,
         meta,
         heads: BTreeMap::new(),
+        alias: alias.map(|name| (name, &*items)).into_iter().collect(),
     };
     Ok(axum::Json(envelope).into_response())
+}
+
+/// As [`answer`], the items under one more name.
+///
+/// # Errors
+/// As [`answer`].
+pub fn answer_as<R, V: Serialize>(
+    name: &'static str,
+    query: &Query,
+    page: &Page<R>,
+    view: impl FnMut(&Stored<R>) -> V,
+) -> Result<Response, ApiError> {
+    let items: Vec<V> = page.items.iter().map(view).collect();
+    envelope(query, (page.total, page.total_exact), &items, Some(name))
+}
+
+/// Answers a short list, all of it.
+///
+/// # Errors
+/// When an item can't be serialised.
+pub fn plain<V: Serialize>(items: &[V]) -> Result<Response, ApiError> {
+    let total = items.len() as u64;
+    let limit = u32::try_from(total).unwrap_or(u32::MAX).max(1);
+    let query = Query { limit, ..Query::all("") };
+    envelope(&query, (total, true), items, None)
 }
 
 #[cfg(test)]

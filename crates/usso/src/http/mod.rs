@@ -23,6 +23,7 @@ pub mod request_info;
 pub mod revision;
 pub mod state;
 pub mod tenant;
+mod visit;
 
 pub use caller::{Caller, SystemAdmin};
 pub use error::{ApiError, ErrorView};

@@ -52,6 +52,8 @@ pub struct RequestInfo {
     pub selection: Selection,
     /// Whether it carried more than one `X-Tenant-ID` or `Host`.
     pub is_ambiguous: bool,
+    /// Whether the system administrator acts here from outside.
+    pub is_visit: bool,
 }
 
 impl RequestInfo {

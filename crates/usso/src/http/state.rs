@@ -5,6 +5,7 @@ use crate::http::request_info::RequestId;
 use crate::identity::Identity;
 use crate::tenant::Registry;
 use bytes::Bytes;
+use kernel::Internet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -30,6 +31,8 @@ pub struct Services {
     pub identity: Identity,
     /// How the edge behaves.
     pub http: HttpConfig,
+    /// Where others prove that a domain is theirs.
+    pub internet: Arc<dyn Internet>,
     /// The OpenAPI document, serialised.
     pub openapi: std::sync::OnceLock<Bytes>,
     /// The paths of `/auth`.
@@ -44,12 +47,18 @@ pub type AppState = Arc<Services>;
 
 impl Services {
     /// The services of an instance.
-    pub fn new(registry: Registry, identity: Identity, http: HttpConfig) -> Self {
+    pub fn new(
+        registry: Registry,
+        identity: Identity,
+        http: HttpConfig,
+        internet: Arc<dyn Internet>,
+    ) -> Self {
         let request_prefix = u32::from_be_bytes(registry.system().token::<4>());
         Self {
             registry,
             identity,
             http,
+            internet,
             openapi: std::sync::OnceLock::new(),
             auth_paths: std::sync::OnceLock::new(),
             draining: AtomicBool::new(false),

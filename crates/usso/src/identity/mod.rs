@@ -13,9 +13,11 @@ pub mod onboarding;
 pub mod sessions;
 pub mod sign_in;
 pub mod tokens;
+pub mod usage;
 pub mod users;
 pub mod workspaces;
 
+use crate::access_control::permission::narrowed;
 use crate::access_control::roles::effective::{Effective, effective};
 use crate::access_control::roles::memory::Roles;
 use crate::tenant::TenantScope;
@@ -93,6 +95,30 @@ impl Identity {
             workspace = None;
         }
         effective(&self.roles, tenant, user.assigned(workspace), memory_counts).await
+    }
+
+    /// What the user of a session holds in a workspace; impersonated, no more than who impersonates them holds now. None when
+    /// that one may not sign in any more.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn held_in(
+        &self,
+        tenant: &TenantScope,
+        session: &Session,
+        user: &User,
+        workspace: Option<&str>,
+    ) -> Result<Option<Effective>, StorageError> {
+        let mut held = self.effective(tenant, user, workspace).await?;
+        let Some(actor) = &session.actor else { return Ok(Some(held)) };
+        let Some(actor) = self.user(tenant, actor).await?.filter(|a| a.may_sign_in()) else {
+            return Ok(None);
+        };
+        let own = self.effective(tenant, &actor, None).await?;
+        if let Some(narrowed) = narrowed(&held.scopes, &own.scopes) {
+            held.scopes = narrowed;
+        }
+        Ok(Some(held))
     }
 
     /// The hashing pool.

@@ -47,14 +47,23 @@ pub enum Actor {
         /// The key.
         key: String,
     },
+    /// An administrator in a user's name.
+    Impersonator {
+        /// In whose name.
+        user: String,
+        /// Who really.
+        actor: String,
+    },
 }
 
 impl Actor {
-    fn as_str(&self) -> &str {
+    /// Who, as events tell it.
+    pub fn as_str(&self) -> &str {
         match self {
             Self::Anonymous => "anonymous",
             Self::System => "system",
             Self::User(id) | Self::ApiKey { user: id, .. } => id,
+            Self::Impersonator { actor, .. } => actor,
         }
     }
 }
@@ -152,6 +161,9 @@ impl<'a> Event<'a> {
     pub fn effect(mut self, scope: &Scope) -> Effect {
         if let Actor::ApiKey { key, .. } = &self.actor {
             self.data.insert("api_key".to_owned(), key.clone().into());
+        }
+        if let Actor::Impersonator { user, .. } = &self.actor {
+            self.data.insert("impersonated".to_owned(), user.clone().into());
         }
         let now = scope.now();
         let result = if self.failed { "failure" } else { "success" };

@@ -15,6 +15,7 @@ pub mod registry;
 pub mod sealed;
 pub mod settings;
 pub mod tenants;
+pub mod usage;
 pub mod verify;
 
 pub use audit::{Actor, ClientInfo};

@@ -6,6 +6,8 @@ use crate::tenant::settings::Settings;
 use crate::tenant::tenants::model::Tenant;
 use kernel::{Stored, Timestamp};
 use protocol::seal::{MacKey, SealingKey};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 /// A tenant, ready for requests. Made by the registry, replaced when the record changes or `valid_until` passes.
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub struct Profile {
     pub device_mac: MacKey,
     /// Fingerprints requests that may hold a password.
     pub request_mac: MacKey,
+    /// How many requests named the tenant since that was last written.
+    pub requests: Arc<AtomicU64>,
     /// When the published keys change by time alone.
     pub valid_until: Option<Timestamp>,
 }

@@ -8,6 +8,7 @@ use crate::tenant::domain::normalise_host;
 use crate::tenant::issuer::{Addressed, BaseUrl, IssuerSet};
 use crate::tenant::keys::{KeyRing, Succession};
 use crate::tenant::tenants::model::Tenant;
+use crate::tenant::usage::Requests;
 use crate::tenant::{Profile, TenantScope};
 use kernel::cache::Cache;
 use kernel::{Problem, ProblemKind, StorageError, Stored, SystemScope, TenantId};
@@ -106,6 +107,7 @@ pub struct Registry {
     succession: Succession,
     tenants: Cache<TenantId, Arc<TenantScope>>,
     hosts: Cache<Arc<str>, Arc<Host>>,
+    requests: Requests,
     /// After the database was away, when to ask it again; microseconds since the epoch.
     retry_at: AtomicI64,
 }
@@ -121,6 +123,7 @@ impl Registry {
             succession: Succession::default(),
             tenants,
             hosts,
+            requests: Requests::default(),
             retry_at: AtomicI64::new(0),
         }
     }
@@ -144,6 +147,11 @@ impl Registry {
     /// The platform.
     pub fn system(&self) -> &SystemScope {
         &self.system
+    }
+
+    /// The requests that are not written yet.
+    pub fn requests(&self) -> &Requests {
+        &self.requests
     }
 
     /// The installation's sealing key.
@@ -252,7 +260,9 @@ impl Registry {
             (None, Some((scope, host))) => Selected { scope, addressed: Addressed::Host(host) },
             (Some((id, addressed)), by_host) => self.select_named(id, addressed, by_host).await?,
         };
-        if selected.scope.profile().tenant.is_active { Ok(selected) } else { Err(SelectionError::Inactive) }
+        let profile = selected.scope.profile();
+        profile.requests.fetch_add(1, Ordering::Relaxed);
+        if profile.tenant.is_active { Ok(selected) } else { Err(SelectionError::Inactive) }
     }
 
     async fn select_named(
@@ -312,6 +322,7 @@ impl Registry {
             seal: self.seal.derive("tenant-secrets", id.as_str()).map_err(broken)?,
             request_mac: self.seal.derive_mac("request", id.as_str()).map_err(broken)?,
             device_mac: self.seal.derive_mac("device", id.as_str()).map_err(broken)?,
+            requests: self.requests.of(&id),
             keys,
             tenant,
         };

@@ -5,6 +5,7 @@
 //! list. Keys that are not in it are kept as they came, for features that give them a meaning later.
 
 use crate::tenant::domain::normalise_host;
+use crate::tenant::patch::merge;
 use kernel::problem::FieldError;
 use serde_json::{Map, Value, json};
 
@@ -79,6 +80,7 @@ const SETTINGS: &[Setting] = &[
     setting(None, "token.audience", Shape::Text, || Value::Null),
     setting(None, "registration.is_allowed", Shape::Bool, || json!(true)),
     setting(None, "workspace.enabled", Shape::Bool, || json!(true)),
+    setting(None, "registration.allow_self_deactivate", Shape::Bool, || json!(false)),
     setting(None, "phone.default_country_code", Shape::Checked(country_code), || Value::Null),
     setting(None, "cookie_domain", Shape::Checked(cookie_domain), || Value::Null),
     setting(None, "cors_origins", Shape::Each(0, origin), || json!([])),
@@ -194,6 +196,7 @@ impl Config {
             audience: self.text("token.audience"),
             registration_is_allowed: self.flag("registration.is_allowed"),
             workspace_enabled: self.flag("workspace.enabled"),
+            allow_self_deactivate: self.flag("registration.allow_self_deactivate"),
             default_country_code: self.text("phone.default_country_code"),
             cookie_domain: self.text("cookie_domain"),
             cors_origins: self.texts("cors_origins"),
@@ -236,6 +239,8 @@ pub struct Settings {
     pub registration_is_allowed: bool,
     /// Whether there are workspaces.
     pub workspace_enabled: bool,
+    /// Whether users may delete their own account.
+    pub allow_self_deactivate: bool,
     /// Prefixed to national phone numbers.
     pub default_country_code: Option<String>,
     /// The `Domain` of the access-token cookie.
@@ -350,25 +355,6 @@ fn put_nested(map: &mut Map<String, Value>, path: &str, value: Value) {
             if let Some(inner) = inner.as_object_mut() {
                 put_nested(inner, tail, value);
             }
-        }
-    }
-}
-
-/// Merges objects deeply; `null` removes, everything else replaces (RFC 7396).
-pub fn merge(target: &mut Map<String, Value>, patch: Map<String, Value>) {
-    for (key, value) in patch {
-        match value {
-            Value::Null => drop(target.remove(&key)),
-            Value::Object(inner) => {
-                let entry = target.entry(key).or_insert_with(|| json!({}));
-                if !entry.is_object() {
-                    *entry = json!({});
-                }
-                if let Some(object) = entry.as_object_mut() {
-                    merge(object, inner);
-                }
-            }
-            other => drop(target.insert(key, other)),
         }
     }
 }

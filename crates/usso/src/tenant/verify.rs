@@ -7,7 +7,9 @@
 use crate::tenant::TenantScope;
 use kernel::{Problem, ProblemKind};
 use protocol::jose::Untrusted;
-use serde::{Deserialize, Serialize};
+use serde::ser::Error;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::{Map, Value};
 use std::borrow::Cow;
 
 /// Seconds a token's `iat` may lie in the future (instances' clocks differ).
@@ -69,9 +71,49 @@ pub struct Claims {
     /// Verified phone number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phone: Option<String>,
+    /// Who really acts (RFC 8693 section 4.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<Act>,
+    /// The user's custom claims; they stand at the top of the token, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claims: Option<Map<String, Value>>,
     /// The refresh generation (ruling D2); refresh tokens only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub g: Option<u32>,
+}
+
+/// Who acts as the subject.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Act {
+    /// A user.
+    pub sub: String,
+}
+
+impl Claims {
+    /// As they are written: custom claims at the top as well, where none replaces one of ours.
+    pub fn flattened(&self) -> Flattened<'_> {
+        Flattened(self)
+    }
+}
+
+/// Claims with the custom ones at the top.
+#[derive(Debug, Clone, Copy)]
+pub struct Flattened<'a>(&'a Claims);
+
+impl Serialize for Flattened<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Some(custom) = &self.0.claims else { return self.0.serialize(serializer) };
+        let mut all = match serde_json::to_value(self.0) {
+            Ok(Value::Object(all)) => all,
+            _ => return Err(S::Error::custom("claims are an object")),
+        };
+        for (name, value) in custom {
+            if !all.contains_key(name) {
+                all.insert(name.clone(), value.clone());
+            }
+        }
+        all.serialize(serializer)
+    }
 }
 
 /// The kinds of token (contract 7).

@@ -44,12 +44,13 @@ fn making(path: &str) -> Value {
     match path {
         "/roles" => json!({"name": "Role {n}", "description": CANARY}),
         "/workspaces" => json!({"name": "Workspace {n}", "description": CANARY}),
+        "/users" => json!({"identifier": "made{n}@example.com", "name": CANARY}),
         other => panic!("{other} has no body here"),
     }
 }
 
 /// The paths things with ids are made by.
-const MADE: [&str; 2] = ["/roles", "/workspaces"];
+const MADE: [&str; 3] = ["/roles", "/users", "/workspaces"];
 
 /// What must hold for one operation.
 struct Row {
@@ -194,6 +195,92 @@ fn rows(world: &World) -> BTreeMap<&'static str, Row> {
         ("show_workspace_invitation", row(Needs::Nothing, Id::Invitation)),
         ("accept_workspace_invitation", row(Needs::Session, Id::Invitation)),
         ("decline_workspace_invitation", row(Needs::Session, Id::Invitation)),
+        ("list_users", row(Needs::Admin, Id::None)),
+        (
+            "create_user",
+            Row {
+                body: Some(json!({"identifier": "new{n}@example.com"})),
+                own: 201,
+                ..row(Needs::Admin, Id::None)
+            },
+        ),
+        ("get_user", row(Needs::Admin, Id::Made("/users"))),
+        ("update_user", Row { body: Some(json!({"name": "{n}"})), ..row(Needs::Admin, Id::Made("/users")) }),
+        ("delete_user", row(Needs::Admin, Id::Made("/users"))),
+        ("restore_user", Row { own: 404, ..row(Needs::Admin, Id::Made("/users")) }),
+        ("erase_user", Row { own: 204, ..row(Needs::Admin, Id::Made("/users")) }),
+        (
+            "move_user",
+            Row { body: Some(json!({"tenant_id": "org_default"})), ..row(Needs::System, Id::Made("/users")) },
+        ),
+        ("impersonate_user", row(Needs::Admin, Id::Made("/users"))),
+        ("list_user_identifiers", row(Needs::Admin, Id::Made("/users"))),
+        (
+            "add_user_identifier",
+            Row {
+                body: Some(json!({"identifier": "further{n}@example.com"})),
+                own: 201,
+                ..row(Needs::Admin, Id::Made("/users"))
+            },
+        ),
+        (
+            "update_user_identifier",
+            Row {
+                body: Some(json!({"is_primary": true})),
+                own: 404,
+                ..row(Needs::Admin, Id::Made("/users"))
+            },
+        ),
+        ("remove_user_identifier", Row { own: 404, ..row(Needs::Admin, Id::Made("/users")) }),
+        ("list_identifiers", row(Needs::Session, Id::None)),
+        (
+            "add_identifier",
+            Row {
+                body: Some(json!({"identifier": "{n}", "type": "telegram_id"})),
+                own: 400,
+                ..row(Needs::Session, Id::None)
+            },
+        ),
+        ("get_identifier", Row { own: 404, ..row(Needs::Session, Id::Session) }),
+        ("remove_identifier", Row { own: 404, ..row(Needs::Session, Id::Session) }),
+        ("list_user_credentials", row(Needs::Admin, Id::Made("/users"))),
+        (
+            "set_user_credential",
+            Row {
+                body: Some(json!({"method": "password", "secret": PASSWORD})),
+                own: 201,
+                ..row(Needs::Admin, Id::Made("/users"))
+            },
+        ),
+        ("remove_user_credential", Row { own: 404, ..row(Needs::Admin, Id::Made("/users")) }),
+        ("list_credentials", row(Needs::Session, Id::None)),
+        (
+            "set_credential",
+            Row {
+                body: Some(json!({"method": "password", "secret": PASSWORD})),
+                own: 201,
+                ..row(Needs::Session, Id::None)
+            },
+        ),
+        ("get_credential", Row { own: 404, ..row(Needs::Session, Id::Session) }),
+        ("remove_credential", Row { own: 404, ..row(Needs::Session, Id::Session) }),
+        ("list_profiles", row(Needs::Admin, Id::None)),
+        (
+            "create_profile",
+            Row {
+                body: Some(json!({"user_id": "user:dd4t400aaaaaaaaaaaaaaaaaaaaaaaaa"})),
+                own: 404,
+                ..row(Needs::Admin, Id::None)
+            },
+        ),
+        ("get_my_profile", row(Needs::Session, Id::None)),
+        ("update_my_profile", Row { body: Some(json!({"locale": "fa"})), ..row(Needs::Session, Id::None) }),
+        ("get_profile", row(Needs::Admin, Id::Made("/users"))),
+        (
+            "update_profile",
+            Row { body: Some(json!({"locale": "fa"})), ..row(Needs::Admin, Id::Made("/users")) },
+        ),
+        ("delete_profile", row(Needs::Admin, Id::Made("/users"))),
         ("list_tenants", row(Needs::Admin, Id::None)),
         ("create_tenant", Row { body: Some(json!({"name": "Made {n}"})), ..row(Needs::System, Id::None) }),
         ("get_tenant", row(Needs::Admin, Id::Tenant)),
@@ -203,6 +290,14 @@ fn rows(world: &World) -> BTreeMap<&'static str, Row> {
         ),
         ("delete_tenant", row(Needs::System, Id::Tenant)),
         ("restore_tenant", row(Needs::System, Id::Tenant)),
+        ("get_tenant_usage", row(Needs::Admin, Id::Tenant)),
+        ("list_domains", row(Needs::Admin, Id::Tenant)),
+        (
+            "add_domain",
+            Row { body: Some(json!({"domain": "new.example"})), own: 201, ..row(Needs::Admin, Id::Tenant) },
+        ),
+        ("verify_domain", Row { own: 404, ..row(Needs::Admin, Id::Tenant) }),
+        ("remove_domain", Row { own: 404, ..row(Needs::Admin, Id::Tenant) }),
         ("tenant_config", row(Needs::Nothing, Id::None)),
         ("list_keys", row(Needs::Admin, Id::Tenant)),
         (
@@ -348,7 +443,9 @@ impl Walk<'_> {
         self.serial += 1;
         self.cells += 1;
         let (host, header, prefix) = request.way;
-        let mut who = self.world.app.on_host(host).with_header("origin", "http://company-b.com:8000");
+        let is_visit = prefix.contains("/admin/");
+        let origin = if is_visit { "http://localhost:8000" } else { "http://company-b.com:8000" };
+        let mut who = self.world.app.on_host(host).with_header("origin", origin);
         // From everywhere, or the limit of failed attempts would hide what is asked here.
         who = who.from_ip(&format!("10.7.{}.{}", self.serial / 250, self.serial % 250));
         if let Some(id) = header {
@@ -365,7 +462,12 @@ impl Walk<'_> {
             };
         }
         // The first id is the cell's; what lies below it is looked for under an id that nothing has.
-        let (start, below) = operation.path.split_once('{').unwrap_or((&operation.path, "}"));
+        let path = if is_visit {
+            operation.path.strip_prefix(API).unwrap_or(&operation.path)
+        } else {
+            &operation.path
+        };
+        let (start, below) = path.split_once('{').unwrap_or((path, "}"));
         let below = below.split_once('}').map_or("", |(_, below)| below);
         let below: String = below
             .split('/')
@@ -392,6 +494,7 @@ impl Walk<'_> {
     }
 }
 
+#[derive(Clone, Copy)]
 struct Cell<'a> {
     way: (&'a str, Option<&'a str>, &'a str),
     credential: Option<&'a (String, String)>,
@@ -495,6 +598,11 @@ async fn public(
     }
 }
 
+/// An id of the same form that nothing has.
+fn random_like(id: &str) -> String {
+    id[..id.len().saturating_sub(24).max(3)].to_owned() + &"a".repeat(24)
+}
+
 /// Operations that need a credential: a foreign one is 401, an own one sees own things, and foreign ids look like random ones.
 async fn guarded(
     walk: &mut Walk<'_>,
@@ -537,7 +645,7 @@ async fn guarded(
         }
         Id::Made(path) => {
             let foreign = world.made_a[path].clone();
-            let random = foreign[..foreign.len().saturating_sub(24).max(3)].to_owned() + &"a".repeat(24);
+            let random = random_like(&foreign);
             vec![("own", own), ("foreign", foreign), ("random", random)]
         }
         Id::Tenant => vec![
@@ -585,6 +693,88 @@ async fn guarded(
             foreign,
         );
     }
+}
+
+/// Through the system administrator's door every operation is B's, for the system administrator; for everybody else it
+/// is shut, in front of tenants that exist and those that don't.
+#[tokio::test]
+async fn no_operation_leaks_through_the_door_of_the_system_administrator() {
+    let world = World::new().await;
+    let table = rows(&world);
+    let mut walk = Walk { world: &world, cells: 0, leaks: Vec::new(), serial: 0 };
+    for operation in operations().iter().filter(|o| o.path.starts_with(API)) {
+        let row = &table[operation.id.as_str()];
+        for prefix in DOORS {
+            for (who, credential, ..) in world.callers() {
+                for in_cookie in [false, true] {
+                    let way = ("localhost:8000", None, prefix);
+                    let (credential, body) = (credential.as_ref(), row.body.as_ref());
+                    let cell = Cell { way, credential, in_cookie, id: "", body, query: None };
+                    let name = format!("{} by {who} (cookie {in_cookie}) via {prefix}", operation.id);
+                    if who == "system admin" {
+                        visit(&mut walk, operation, row, (cell, &name)).await;
+                    } else {
+                        shut(&mut walk, operation, (cell, &name)).await;
+                    }
+                }
+            }
+        }
+    }
+    println!("the system administrator's door: {} cells, {} leaks", walk.cells, walk.leaks.len());
+    assert_eq!(walk.leaks, Vec::<String>::new());
+    world.user_a.get("/me").await.is(200);
+    world.a.admin().get("/me").await.is(200);
+}
+
+const API: &str = "/api/sso/v1";
+const DOORS: [&str; 2] = ["/admin/tenants/org_company_b", "/api/sso/v1/admin/tenants/org_company_b"];
+
+/// What the operation does for the system administrator: as for B's own, and A's things look like nothing.
+async fn visit(walk: &mut Walk<'_>, operation: &Operation, row: &Row, (cell, name): (Cell<'_>, &str)) {
+    // Signing in or out, and what needs a thing of one's own, has its own tests.
+    if row.needs == Needs::Nothing || ["me", "create_api_key"].contains(&operation.id.as_str()) {
+        return;
+    }
+    let made = |path: &str| {
+        let foreign = walk.world.made_a[path].clone();
+        let random = random_like(&foreign);
+        (foreign, random)
+    };
+    let (foreign, random): (String, String) = match row.id {
+        Id::Made(path) => made(path),
+        Id::None => return walk_list(walk, operation, (cell, name)).await,
+        Id::Session => {
+            (walk.world.user_a.session_id().into(), "session:dd4t400aaaaaaaaaaaaaaaaaaaaaaaaa".into())
+        }
+        Id::ApiKey => (walk.world.key_a.0.clone(), "key_dd4t400aaaaaaaaaaaaaaaaaaaaaaaaa".into()),
+        Id::Invitation => (walk.world.token_a.clone(), "a".repeat(43)),
+        Id::Tenant => ("org_company_a".into(), "org_nobody".into()),
+    };
+    let foreign = walk.send(operation, &Cell { id: &foreign, ..cell }).await;
+    let random = walk.send(operation, &Cell { id: &random, ..cell }).await;
+    // Moving is for visitors, too; whatever else needs the system administrator needs them at home.
+    let is_closed = row.needs == Needs::System && operation.id != "move_user";
+    let wanted = if is_closed { 403 } else { 404 };
+    let is_same = without_request_id(&foreign) == without_request_id(&random);
+    walk.check(is_same && foreign.status == wanted, name, &foreign);
+}
+
+async fn walk_list(walk: &mut Walk<'_>, operation: &Operation, (cell, name): (Cell<'_>, &str)) {
+    let answer = walk.send(operation, &cell).await;
+    let items = answer.json["items"].as_array();
+    let is_own = items.is_none_or(|items| items.iter().all(|i| i["tenant_id"] == "org_company_b"));
+    walk.check(is_own && answer.status != 401, name, &answer);
+}
+
+/// Nobody else learns through the door whether the tenant, or anything in it, exists.
+async fn shut(walk: &mut Walk<'_>, operation: &Operation, (cell, name): (Cell<'_>, &str)) {
+    let cell = Cell { id: "x", ..cell };
+    let answer = walk.send(operation, &cell).await;
+    let (host, header, prefix) = cell.way;
+    let nowhere = prefix.replace("company_b", "nobody");
+    let random = walk.send(operation, &Cell { way: (host, header, &nowhere), ..cell }).await;
+    let is_same = without_request_id(&answer) == without_request_id(&random);
+    walk.check(is_same && answer.status == 401, name, &answer);
 }
 
 #[tokio::test]

@@ -25,6 +25,7 @@ mod house;
 mod isolation;
 #[cfg(test)]
 mod keys;
+mod lattice;
 #[cfg(test)]
 mod races;
 #[cfg(test)]

@@ -13,11 +13,13 @@ use usso::app::startup;
 use usso::identity::api_keys::model::{ApiKey, ApiKeyUsage};
 use usso::identity::sessions::model::Session;
 use usso::identity::users::model::User;
+use usso::identity::users::removal::Erasure;
 use usso::identity::workspaces::invitations::model::Invitation;
 use usso::identity::workspaces::model::Workspace;
 use usso::tenant::audit::AuditEvent;
 use usso::tenant::one_time::OneTime;
 use usso::tenant::tenants::model::Tenant;
+use usso::tenant::usage::TenantUsage;
 
 fn folder() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/records"))
@@ -62,6 +64,7 @@ fn every_record_once_written_is_readable() {
         check::<Tenant>(),
         check::<Role>(),
         check::<User>(),
+        check::<Erasure>(),
         check::<Workspace>(),
         check::<Invitation>(),
         check::<Session>(),
@@ -69,6 +72,7 @@ fn every_record_once_written_is_readable() {
         check::<ApiKeyUsage>(),
         check::<OneTime>(),
         check::<AuditEvent>(),
+        check::<TenantUsage>(),
     ];
     for kind in startup::kinds() {
         assert!(checked.contains(&kind), "{kind:?} is stored, but has no golden document here");

@@ -21,6 +21,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 const READ: Permission = Permission::new("read", Resource::ApiKeys);
+const CREATE: Permission = Permission::new("create", Resource::ApiKeys);
 const UPDATE: Permission = Permission::new("update", Resource::ApiKeys);
 const DELETE: Permission = Permission::new("delete", Resource::ApiKeys);
 
@@ -67,7 +68,7 @@ async fn visible(caller: &Caller, id: &str) -> Result<Stored<ApiKey>, ApiError> 
 async fn changeable(caller: &Caller, id: &str, permission: Permission) -> Result<Stored<ApiKey>, ApiError> {
     let key = service::get(&caller.tenant.scope, id).await?;
     let is_own = key.user_id == caller.user.id;
-    if may(caller, permission, &key) || is_own && caller.is_signed_in() {
+    if may(caller, permission, &key) || is_own && caller.is_in_person() {
         Ok(key)
     } else if is_own || may(caller, READ, &key) {
         Err(PermissionDenied(permission).into())
@@ -127,6 +128,11 @@ pub async fn create(State(state): State<AppState>, request: Request) -> Result<R
     let (mut parts, body) = request.into_parts();
     // Who asks comes before what they ask.
     let caller = Caller::from_request_parts(&mut parts, &state).await?;
+    // A key would outlive a session in somebody else's name.
+    if caller.is_signed_in() && !caller.is_in_person() {
+        return Err(PermissionDenied(CREATE).into());
+    }
+    caller.at_home()?;
     let headers = parts.headers.clone();
     let body = json::read_json(Request::from_parts(parts, body), &state).await?;
     let scope = &caller.tenant.scope;

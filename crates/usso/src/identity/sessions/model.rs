@@ -44,6 +44,9 @@ pub struct Session {
     pub ip: String,
     /// `regular_login` …
     pub session_type: String,
+    /// The administrator who acts as the user (RFC 8693 section 4.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<UserId>,
     /// Whatever the user keeps with it.
     #[serde(default)]
     pub meta_data: Map<String, Value>,
@@ -149,6 +152,7 @@ pub(crate) mod tests {
             user_agent: None,
             ip: "127.0.0.1".into(),
             session_type: "regular_login".into(),
+            actor: None,
             meta_data: Map::new(),
         }
     }

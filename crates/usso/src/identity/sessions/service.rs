@@ -97,6 +97,8 @@ pub struct NewSession {
     pub aud: Option<String>,
     /// Whether refreshing advances the generation.
     pub is_rotating: bool,
+    /// The administrator who acts as the user, and for how many seconds at most.
+    pub impersonation: Option<(UserId, i64)>,
     /// The active workspace.
     pub workspace_id: Option<String>,
 }
@@ -125,10 +127,11 @@ pub async fn open(
     let now = tenant.now();
     let profile = tenant.profile();
     let acr = if new.amr.len() > 1 { "usso:acr:2" } else { "usso:acr:1" };
-    let held = identity.effective(tenant, &user, new.workspace_id.as_deref()).await?;
-    if held.workspace != new.workspace_id {
-        return Err(SessionError::NotAMember);
-    }
+    let (actor, lifetime) = match new.impersonation {
+        Some((actor, seconds)) => (Some(actor), seconds.min(profile.settings.refresh_timeout)),
+        None => (None, profile.settings.refresh_timeout),
+    };
+    let session_type = if actor.is_some() { "impersonation" } else { "regular_login" };
     let session = Session {
         id: SessionId::generate(now, tenant.random()),
         user_id: user.id.clone(),
@@ -137,7 +140,7 @@ pub async fn open(
         is_rotating: new.is_rotating && profile.settings.refresh_token_rotation,
         used_at: now,
         authenticated_at: now,
-        expires_at: now.plus_seconds(profile.settings.refresh_timeout),
+        expires_at: now.plus_seconds(lifetime),
         revoked_at: None,
         user_epoch: user.session_epoch,
         tenant_epoch: profile.tenant.session_epoch,
@@ -146,15 +149,23 @@ pub async fn open(
         aud: new.aud.or_else(|| profile.settings.audience.clone()),
         user_agent: client.user_agent.clone(),
         ip: client.ip.to_string(),
-        session_type: "regular_login".to_owned(),
+        session_type: session_type.to_owned(),
+        actor,
         meta_data: serde_json::Map::new(),
     };
+    let held = identity.held_in(tenant, &session, &user, session.workspace_id.as_deref()).await?;
+    let held = held.ok_or(TokenError::Revoked)?;
+    if held.workspace != session.workspace_id {
+        return Err(SessionError::NotAMember);
+    }
     let tokens = tokens::mint(tenant, issuer, &session, (&user, held))?;
-    let event =
-        Event::new("session.opened", Actor::User(user.id.as_str().to_owned()), session.id.as_str(), client)
-            .with("user_id", user.id.as_str())
-            .with("amr", session.amr.clone())
-            .effect(tenant);
+    // Who acts, not who is acted for.
+    let author = session.actor.as_ref().unwrap_or(&user.id).as_str().to_owned();
+    let event = Event::new("session.opened", Actor::User(author), session.id.as_str(), client)
+        .with("session_type", session_type)
+        .with("user_id", user.id.as_str())
+        .with("amr", session.amr.clone())
+        .effect(tenant);
     tenant.records::<Session>().insert(session, vec![event]).await?;
     Ok(SignedIn { user: Arc::new(user), tokens })
 }
@@ -291,7 +302,7 @@ async fn advance(
     (switch, client): (Option<Option<&str>>, &ClientInfo),
 ) -> Result<(TokenPair, Option<Stored<Session>>), SessionError> {
     let wanted = switch.unwrap_or(session.workspace_id.as_deref());
-    let held = identity.effective(tenant, user, wanted).await?;
+    let held = identity.held_in(tenant, session, user, wanted).await?.ok_or(TokenError::Revoked)?;
     if switch.is_some() && held.workspace.as_deref() != wanted {
         return Err(SessionError::NotAMember);
     }

@@ -3,7 +3,7 @@
 use crate::identity::credentials::HashError;
 use crate::identity::identifiers::IdentifierError;
 use crate::identity::sessions::service::SessionError;
-use crate::identity::users::service::{UserError, hash_kind};
+use crate::identity::users::error::{UserError, hash_kind};
 use kernel::problem::FieldError;
 use kernel::{Problem, ProblemKind, StorageError};
 use std::borrow::Cow;

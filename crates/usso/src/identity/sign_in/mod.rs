@@ -17,8 +17,9 @@ use crate::identity::attempts::Client;
 use crate::identity::devices::Device;
 use crate::identity::identifiers::{Identifier, IdentifierKind, NormaliseOptions};
 use crate::identity::sessions::service::{NewSession, SessionError, SignedIn};
+use crate::identity::users::error::UserError;
 use crate::identity::users::model::User;
-use crate::identity::users::service::{NewUser, UserError};
+use crate::identity::users::service::NewUser;
 use crate::identity::{sessions, users};
 use crate::tenant::{Actor, ClientInfo, TenantScope};
 use kernel::Stored;
@@ -126,6 +127,7 @@ async fn complete(context: Context<'_>, user: Stored<User>, input: &Input) -> Re
         aud: input.audience.clone(),
         is_rotating: input.is_rotating,
         workspace_id: input.workspace_id.clone(),
+        impersonation: None,
     };
     let signed_in =
         sessions::service::open(context.identity, context.tenant, context.issuer, user, new, context.client)
@@ -153,7 +155,7 @@ async fn register(
     // Parsed again: reserved names may sign in but nobody may take them (ruling D5).
     let identifier =
         Identifier::parse(Some(identifier.kind()), identifier.value(), &options(context.tenant, false))?;
-    let new = NewUser { identifier, name: input.name.clone(), roles: Vec::new(), scopes: Vec::new() };
+    let new = NewUser::named(identifier, input.name.clone());
     Ok(users::service::create(
         context.identity,
         context.tenant,

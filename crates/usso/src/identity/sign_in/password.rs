@@ -6,8 +6,9 @@
 use super::{Context, SignInError};
 use crate::identity::attempts::{self, Client, Lane};
 use crate::identity::identifiers::Identifier;
+use crate::identity::users::error::UserError;
 use crate::identity::users::model::{User, identifier_key};
-use crate::identity::users::service::{self, UserError};
+use crate::identity::users::service;
 use crate::tenant::Actor;
 use crate::tenant::audit::Event;
 use kernel::{StorageError, Stored};

@@ -309,16 +309,18 @@ pub async fn verify_token(
     }
     service::live(&state.identity, &tenant.scope, &claims).await?;
     service::check_generation(&state.identity, &tenant.scope, &claims).await?;
+    let claims = serde_json::to_value(claims.flattened()).unwrap_or_default();
     Ok(Json(VerifiedView { valid: true, active: true, claims }))
 }
 
 /// The caller; of an API key only whom it acts for and what it may
 #[utoipa::path(get, path = "/me", tag = "Authentication", operation_id = "me", security(("bearer" = [])),
     responses((status = 200, body = MeView), (status = 401, body = ErrorView)))]
-pub async fn me(caller: Caller) -> Response {
+pub async fn me(caller: Caller) -> Result<Response, ApiError> {
+    caller.at_home()?;
     let Caller { tenant, principal, user, workspace } = caller;
     let tenant_id = tenant.scope.id().as_str();
-    match principal {
+    Ok(match principal {
         Principal::Session { claims, .. } => {
             let view =
                 MeView::of(UserView::of(tenant_id, &user), Claims { workspace_id: workspace, ..*claims });
@@ -329,5 +331,5 @@ pub async fn me(caller: Caller) -> Response {
                 KeyHolderView::of(tenant_id, tenant.issuer(), Holder { key, user, scopes, workspace });
             Json(holder).into_response()
         }
-    }
+    })
 }

@@ -5,10 +5,10 @@ use crate::identity::sessions::service::SignedIn;
 use crate::identity::tokens::TokenPair;
 use crate::identity::users::schema::UserView;
 use crate::tenant::patch::given;
-use crate::tenant::verify::{Claims, TokenType};
+use crate::tenant::verify::{Act, Claims, TokenType};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 /// A sign-in.
@@ -125,7 +125,10 @@ pub struct ClaimsView {
     #[serde(skip_serializing_if = "Option::is_none")]
     acr: Option<String>,
     amr: Vec<String>,
-    claims: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    act: Option<Act>,
+    #[schema(value_type = Object)]
+    claims: Map<String, Value>,
 }
 
 impl From<Claims> for ClaimsView {
@@ -144,7 +147,8 @@ impl From<Claims> for ClaimsView {
             scopes: claims.scopes.unwrap_or_default(),
             acr: claims.acr,
             amr: claims.amr.unwrap_or_default(),
-            claims: BTreeMap::new(),
+            act: claims.act,
+            claims: claims.claims.unwrap_or_default(),
         }
     }
 }
@@ -315,6 +319,12 @@ pub struct MeView {
     pub user_id: String,
     /// `user`.
     pub sub_type: String,
+    /// Who really acts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub act: Option<Act>,
+    /// The token's custom claims.
+    #[schema(value_type = Object)]
+    pub claims: Map<String, Value>,
 }
 
 impl MeView {
@@ -336,6 +346,8 @@ impl MeView {
             workspace_id: claims.workspace_id,
             amr: claims.amr.unwrap_or_default(),
             acr: claims.acr,
+            act: claims.act,
+            claims: claims.claims.unwrap_or_default(),
             user,
         }
     }
@@ -351,5 +363,5 @@ pub struct VerifiedView {
     /// What the token says.
     #[serde(flatten)]
     #[schema(value_type = Object)]
-    pub claims: Claims,
+    pub claims: Value,
 }

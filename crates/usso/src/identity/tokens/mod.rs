@@ -10,7 +10,7 @@ use crate::identity::users::model::User;
 use crate::tenant::TenantScope;
 use crate::tenant::keys::KeyUse;
 use crate::tenant::keys::keyring::KeyRingError;
-use crate::tenant::verify::{Claims, TokenType};
+use crate::tenant::verify::{Act, Claims, TokenType};
 use kernel::TokenId;
 
 /// A pair of tokens and what the access token says.
@@ -48,7 +48,7 @@ pub fn mint(
     let keys = &tenant.profile().keys;
     let lifetime = tenant.profile().settings.access_timeout.min(session.expires_at.seconds_since(now)).max(1);
     let claims = access_claims(tenant, issuer, session, (user, held), lifetime);
-    let access = keys.sign(KeyUse::Access, &claims, now)?;
+    let access = keys.sign(KeyUse::Access, &claims.flattened(), now)?;
     let refresh = keys.sign(KeyUse::Access, &refresh_claims(tenant, issuer, session), now)?;
     let refresh_expires_in = session.expires_at.seconds_since(now);
     Ok(TokenPair { access, refresh, claims, expires_in: lifetime, refresh_expires_in })
@@ -76,6 +76,8 @@ fn access_claims(
         username: verified(IdentifierKind::Username),
         email: verified(IdentifierKind::Email),
         phone: verified(IdentifierKind::Phone),
+        act: session.actor.as_ref().map(|actor| Act { sub: actor.as_str().to_owned() }),
+        claims: (!user.custom_claims.is_empty()).then(|| user.custom_claims.clone()),
         ..base_claims(tenant, issuer, session, (TokenType::Access, lifetime))
     }
 }
@@ -117,6 +119,8 @@ fn base_claims(
         username: None,
         email: None,
         phone: None,
+        act: None,
+        claims: None,
         g: None,
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::access_control::roles::effective::Assigned;
 use crate::identity::identifiers::{Identifier, IdentifierKind};
-use kernel::{Key, Record, Timestamp, UserId};
+use kernel::{Key, Record, TenantId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -20,8 +20,25 @@ pub struct UserIdentifier {
     pub verified_at: Option<Timestamp>,
     /// Whether it is the one to show and to write to.
     pub is_primary: bool,
+    /// Whether it may be used to sign in.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub is_active: bool,
     /// When it was added.
     pub created_at: Timestamp,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_yes(value: &bool) -> bool {
+    *value
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_no(value: &bool) -> bool {
+    !*value
 }
 
 /// A way to prove who one is.
@@ -97,7 +114,56 @@ pub struct User {
     pub custom_claims: Map<String, Value>,
     /// Bumped to end every session of the user (ruling D26).
     pub session_epoch: u64,
+    /// Whether the account is restricted; what that means is for applications.
+    #[serde(default, skip_serializing_if = "is_no")]
+    pub is_limited: bool,
+    /// Whatever administrators keep with the account.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub meta_data: Map<String, Value>,
+    /// What the user says of themself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profile>,
+    /// The last changes, the newest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<HistoryEntry>,
+    /// When it was deleted; it can be restored until it is erased.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<Timestamp>,
+    /// The tenant it is being moved to; closed meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moving_to: Option<TenantId>,
 }
+
+/// What a user says of themself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Profile {
+    /// Free: `given_name`, `locale`, `address` …
+    pub data: Map<String, Value>,
+    /// Whatever is kept with it.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub meta_data: Map<String, Value>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+/// A change of a user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryEntry {
+    /// When.
+    pub at: Timestamp,
+    /// The name of its audit event.
+    pub event: String,
+    /// By whom.
+    pub actor: String,
+    /// The fields that changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<String>,
+}
+
+/// How many changes are kept (ruling D33).
+const MAX_HISTORY: usize = 50;
 
 impl Record for User {
     const KIND: &'static str = "user";
@@ -112,9 +178,21 @@ impl Record for User {
     }
 
     fn tags(&self) -> Vec<String> {
+        if self.deleted_at.is_some() {
+            let left = self.workspace_ids.iter().map(|id| left_tag(id));
+            return left.chain([DELETED.to_owned()]).collect();
+        }
         let roles = self.roles.iter().map(|r| format!("role:{r}"));
-        let workspaces = self.workspace_ids.iter().map(|id| workspace_tag(id));
-        roles.chain(workspaces).chain([format!("active:{}", self.is_active)]).collect()
+        let scopes = self.scopes.iter().map(|s| format!("scope:{s}"));
+        let kinds = self.identifiers.iter().map(|i| format!("has:{}", i.kind.as_str()));
+        let workspaces = self.workspace_ids.iter().map(|w| workspace_tag(w));
+        let words = self.search_words().into_iter().map(|word| format!("find:{word}"));
+        let state = [
+            PRESENT.to_owned(),
+            format!("active:{}", self.is_active),
+            format!("limited:{}", self.is_limited),
+        ];
+        roles.chain(scopes).chain(kinds).chain(workspaces).chain(words).chain(state).collect()
     }
 
     fn sorts(&self) -> Vec<(&'static str, String)> {
@@ -122,9 +200,23 @@ impl Record for User {
     }
 }
 
+/// The tag of users who are not deleted.
+pub const PRESENT: &str = "deleted:false";
+
+/// The tag of deleted users, whom no filter finds.
+pub const DELETED: &str = "deleted:true";
+
+/// The most words of a name that are searched.
+const MAX_WORDS: usize = 8;
+
 /// The tag a workspace's members are found by.
 pub fn workspace_tag(id: &str) -> String {
     format!("workspace:{id}")
+}
+
+/// The tag by which deleted users are found who would belong to a workspace again if they were restored.
+pub fn left_tag(id: &str) -> String {
+    format!("left:{id}")
 }
 
 /// The key a user is found by.
@@ -133,6 +225,27 @@ pub fn identifier_key(identifier: &Identifier) -> Key {
 }
 
 impl User {
+    /// What a search may begin with: identifiers, the name, and its further words.
+    fn search_words(&self) -> Vec<String> {
+        let name = self.name.as_deref().unwrap_or_default().to_lowercase();
+        let mut words: Vec<String> = self.identifiers.iter().map(|i| i.value.clone()).collect();
+        words.extend(name.split_whitespace().skip(1).take(MAX_WORDS).map(str::to_owned));
+        words.extend((!name.trim().is_empty()).then(|| name.trim().to_owned()));
+        words
+    }
+
+    /// Keeps a change in mind.
+    pub fn remember(&mut self, entry: HistoryEntry) {
+        self.history.push(entry);
+        let surplus = self.history.len().saturating_sub(MAX_HISTORY);
+        self.history.drain(..surplus);
+    }
+
+    /// All roles the user was given, wherever they count.
+    pub fn all_roles(&self) -> impl Iterator<Item = &String> {
+        self.roles.iter().chain(self.workspace_roles.values().flatten())
+    }
+
     /// The stored hash of the password, if there is one.
     pub fn password_hash(&self) -> Option<&str> {
         self.credentials.iter().find(|c| c.method == "password").map(|c| c.secret_hash.as_str())
@@ -180,6 +293,9 @@ impl User {
 
     /// Whether the account may sign in and use what it holds.
     pub fn may_sign_in(&self) -> bool {
-        self.is_active && self.activation_status == ActivationStatus::Active
+        self.is_active
+            && self.activation_status == ActivationStatus::Active
+            && self.deleted_at.is_none()
+            && self.moving_to.is_none()
     }
 }

@@ -1,9 +1,12 @@
 //! What a user looks like on the wire (contract 6.1–6.3).
 
 use crate::identity::identifiers::IdentifierKind;
-use crate::identity::users::model::{ActivationStatus, Credential, User, UserIdentifier};
+use crate::identity::users::model::{ActivationStatus, Credential, HistoryEntry, User, UserIdentifier};
+use crate::identity::users::profile::profile_id;
+use crate::tenant::patch::given;
 use kernel::{Stored, Timestamp};
-use serde::Serialize;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -51,6 +54,8 @@ pub struct IdentifierView {
 pub struct CredentialView {
     /// Its id.
     pub id: String,
+    /// The same as `id`.
+    pub uid: String,
     /// `password` …
     #[serde(rename = "type")]
     pub kind: String,
@@ -60,6 +65,18 @@ pub struct CredentialView {
     pub provider: &'static str,
     /// Whether it may be used.
     pub is_active: bool,
+    /// Always false.
+    pub is_deleted: bool,
+    /// Whose it is.
+    pub user_id: String,
+    /// The tenant.
+    pub tenant_id: String,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// When the user was last changed.
+    #[schema(value_type = String, format = DateTime)]
+    pub updated_at: Timestamp,
 }
 
 /// A user.
@@ -106,13 +123,13 @@ pub struct UserView {
     /// Further claims.
     #[schema(value_type = Object)]
     pub custom_claims: Map<String, Value>,
-    /// The last changes.
+    /// The last changes, the newest last; empty in lists.
     #[schema(value_type = Vec<Object>)]
-    pub history: Vec<Value>,
-    /// Always null: nothing is kept here yet.
-    #[schema(value_type = Option<Object>)]
-    pub meta_data: Option<Value>,
-    /// Always false: a deleted user isn't shown.
+    pub history: Vec<HistoryEntry>,
+    /// Whatever administrators keep with the account.
+    #[schema(value_type = Object)]
+    pub meta_data: Map<String, Value>,
+    /// Whether the account was deleted; it can be restored for 30 days.
     pub is_deleted: bool,
     /// When it was created.
     #[schema(value_type = String, format = DateTime)]
@@ -123,6 +140,11 @@ pub struct UserView {
 }
 
 impl UserView {
+    /// A user of a tenant, with the last changes.
+    pub fn with_history(tenant_id: &str, stored: &Stored<User>) -> Self {
+        Self { history: stored.history.clone(), ..Self::of(tenant_id, stored) }
+    }
+
     /// A user of a tenant.
     pub fn of(tenant_id: &str, stored: &Stored<User>) -> Self {
         let user = &stored.record;
@@ -142,23 +164,24 @@ impl UserView {
             workspaces: user.workspace_ids.clone(),
             workspace_ids: user.workspace_ids.clone(),
             workspace_roles: user.workspace_roles.clone(),
-            credentials: user.credentials.iter().map(credential_view).collect(),
+            credentials: user.credentials.iter().map(|c| credential_view(tenant_id, stored, c)).collect(),
             credential_methods: user.credentials.iter().map(|c| c.method.clone()).collect(),
             is_active: user.is_active,
-            is_limited: false,
+            is_limited: user.is_limited,
             activation_status: user.activation_status,
             avatar_url: user.avatar_url.clone(),
             custom_claims: user.custom_claims.clone(),
             history: Vec::new(),
-            meta_data: None,
-            is_deleted: false,
+            meta_data: user.meta_data.clone(),
+            is_deleted: user.deleted_at.is_some(),
             created_at: stored.created_at,
             updated_at: stored.updated_at,
         }
     }
 }
 
-fn identifier_view(tenant_id: &str, user: &Stored<User>, own: &UserIdentifier) -> IdentifierView {
+/// An identifier of a user.
+pub fn identifier_view(tenant_id: &str, user: &Stored<User>, own: &UserIdentifier) -> IdentifierView {
     IdentifierView {
         id: own.id.clone(),
         uid: own.id.clone(),
@@ -168,7 +191,7 @@ fn identifier_view(tenant_id: &str, user: &Stored<User>, own: &UserIdentifier) -
         verified: own.verified_at.is_some(),
         verified_at: own.verified_at,
         is_primary: own.is_primary,
-        is_active: true,
+        is_active: own.is_active,
         is_deleted: false,
         user_id: user.id.as_str().to_owned(),
         tenant_id: tenant_id.to_owned(),
@@ -177,12 +200,202 @@ fn identifier_view(tenant_id: &str, user: &Stored<User>, own: &UserIdentifier) -
     }
 }
 
-fn credential_view(credential: &Credential) -> CredentialView {
+/// A credential of a user.
+pub fn credential_view(tenant_id: &str, user: &Stored<User>, credential: &Credential) -> CredentialView {
     CredentialView {
         id: credential.id.clone(),
+        uid: credential.id.clone(),
         kind: credential.method.clone(),
         method: credential.method.clone(),
         provider: "internal",
         is_active: true,
+        is_deleted: false,
+        user_id: user.id.as_str().to_owned(),
+        tenant_id: tenant_id.to_owned(),
+        created_at: credential.created_at,
+        updated_at: user.updated_at,
     }
+}
+
+/// A profile.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ProfileView {
+    /// `profile:…`.
+    pub id: String,
+    /// The same as `id`.
+    pub uid: String,
+    /// The tenant.
+    pub tenant_id: String,
+    /// Whose it is.
+    pub user_id: String,
+    /// What the user says of themself.
+    #[schema(value_type = Object)]
+    pub profile_data: Map<String, Value>,
+    /// Whatever is kept with it.
+    #[schema(value_type = Object)]
+    pub meta_data: Map<String, Value>,
+    /// Always false.
+    pub is_deleted: bool,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    #[schema(value_type = String, format = DateTime)]
+    pub updated_at: Timestamp,
+}
+
+impl ProfileView {
+    /// The profile of a user; an empty one for who has said nothing yet.
+    pub fn of(tenant_id: &str, user: &Stored<User>) -> Self {
+        let own = user.profile.as_ref();
+        let id = profile_id(&user.id);
+        Self {
+            uid: id.clone(),
+            id,
+            tenant_id: tenant_id.to_owned(),
+            user_id: user.id.as_str().to_owned(),
+            profile_data: own.map(|p| p.data.clone()).unwrap_or_default(),
+            meta_data: own.map(|p| p.meta_data.clone()).unwrap_or_default(),
+            is_deleted: false,
+            created_at: own.map_or(user.created_at, |p| p.created_at),
+            updated_at: own.map_or(user.created_at, |p| p.updated_at),
+        }
+    }
+}
+
+/// A new user.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct CreateUser {
+    /// A name to sign in with.
+    pub identifier: String,
+    /// What it is; guessed by default.
+    #[serde(rename = "type", alias = "identifier_type")]
+    #[schema(value_type = Option<String>)]
+    pub kind: Option<IdentifierKind>,
+    /// Display name.
+    pub name: Option<String>,
+    /// The password to begin with; `secret` means the same.
+    #[serde(alias = "secret")]
+    #[schema(value_type = Option<String>, format = Password)]
+    pub password: Option<SecretString>,
+    /// Role slugs or names.
+    pub roles: Option<Vec<String>>,
+    /// Scopes granted directly.
+    pub scopes: Option<Vec<String>>,
+    /// Workspaces; `workspaces` means the same.
+    #[serde(alias = "workspaces")]
+    pub workspace_ids: Option<Vec<String>>,
+    /// Roles per workspace.
+    pub workspace_roles: Option<BTreeMap<String, Vec<String>>>,
+    /// Whether the account may be used; true by default.
+    pub is_active: Option<bool>,
+    /// Further claims for its tokens.
+    #[schema(value_type = Option<Object>)]
+    pub custom_claims: Option<Map<String, Value>>,
+    /// Whatever is to be kept with it.
+    #[schema(value_type = Option<Object>)]
+    pub meta_data: Option<Map<String, Value>>,
+    /// Picture.
+    pub avatar_url: Option<String>,
+}
+
+/// A change of a user; what is absent stays.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+pub struct UpdateUser {
+    /// Display name.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub name: Option<Option<String>>,
+    /// Picture.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub avatar_url: Option<Option<String>>,
+    /// Role slugs or names: all of them.
+    pub roles: Option<Vec<String>>,
+    /// Scopes granted directly: all of them.
+    pub scopes: Option<Vec<String>>,
+    /// Workspaces: all of them; `workspaces` means the same.
+    #[serde(alias = "workspaces")]
+    pub workspace_ids: Option<Vec<String>>,
+    /// Roles per workspace: all of them.
+    pub workspace_roles: Option<BTreeMap<String, Vec<String>>>,
+    /// Whether the account may be used.
+    pub is_active: Option<bool>,
+    /// Whether it is restricted.
+    pub is_limited: Option<bool>,
+    /// Where it stands.
+    pub activation_status: Option<ActivationStatus>,
+    /// Further claims, merged; `null` removes one.
+    #[schema(value_type = Option<Object>)]
+    pub custom_claims: Option<Map<String, Value>>,
+    /// Whatever is kept with it, merged; `null` removes.
+    #[schema(value_type = Option<Object>)]
+    pub meta_data: Option<Map<String, Value>>,
+}
+
+/// A new identifier.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct AddIdentifier {
+    /// What it is; guessed by default.
+    #[serde(rename = "type", alias = "identifier_type")]
+    #[schema(value_type = Option<String>)]
+    pub kind: Option<IdentifierKind>,
+    /// A name to sign in with.
+    pub identifier: String,
+    /// Whether it is to be shown instead of others of its kind.
+    pub is_primary: Option<bool>,
+}
+
+/// A change of an identifier.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+pub struct UpdateIdentifier {
+    /// Whether it is to be shown instead of others of its kind.
+    pub is_primary: Option<bool>,
+    /// Whether it may be used to sign in.
+    pub is_active: Option<bool>,
+}
+
+/// A new credential, in place of one of its method.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct SetCredential {
+    /// `password`.
+    pub method: String,
+    /// The password.
+    #[schema(value_type = String, format = Password)]
+    pub secret: SecretString,
+}
+
+/// A new profile.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct CreateProfile {
+    /// Whose.
+    pub user_id: String,
+    /// What the user says of themself.
+    #[schema(value_type = Option<Object>)]
+    pub profile_data: Option<Map<String, Value>>,
+    /// Whatever is kept with it.
+    #[schema(value_type = Option<Object>)]
+    pub meta_data: Option<Map<String, Value>>,
+}
+
+/// A change of a profile. Fields of other names go into `profile_data`; `null` removes.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+pub struct UpdateProfile {
+    /// Merged into what the user says of themself.
+    #[schema(value_type = Option<Object>)]
+    pub profile_data: Option<Map<String, Value>>,
+    /// Merged into what is kept with it.
+    #[schema(value_type = Option<Object>)]
+    pub meta_data: Option<Map<String, Value>>,
+    /// Everything else.
+    #[serde(flatten)]
+    #[schema(ignore)]
+    pub others: Map<String, Value>,
+}
+
+/// Where to move a user.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct MoveUser {
+    /// The tenant.
+    pub tenant_id: String,
 }

@@ -1,76 +1,16 @@
 //! Creating users and setting their passwords.
 
-use crate::identity::credentials::{HashError, PasswordPolicy, PolicyViolation};
+use crate::identity::credentials::PasswordPolicy;
 use crate::identity::identifiers::{Identifier, IdentifierKind};
+use crate::identity::users::error::UserError;
 use crate::identity::users::model::{ActivationStatus, User, UserIdentifier, identifier_key};
 use crate::identity::{Identity, stale_user};
 use crate::tenant::audit::Event;
 use crate::tenant::settings::Settings;
 use crate::tenant::{Actor, ClientInfo, TenantScope};
-use kernel::{Change, Problem, ProblemKind, StorageError, Stored, UserId};
+use kernel::{Change, StorageError, Stored, UserId};
 use protocol::b64url;
 use secrecy::SecretString;
-use std::borrow::Cow;
-
-/// Why a user can't be created or changed.
-#[derive(Debug, thiserror::Error)]
-pub enum UserError {
-    /// The password doesn't satisfy the tenant's policy.
-    #[error("{0}")]
-    WeakPassword(PolicyViolation),
-    /// Somebody has this identifier.
-    #[error("the identifier is taken")]
-    IdentifierExists,
-    /// There is no such user.
-    #[error("no such user")]
-    NotFound,
-    /// The hashing pool is overloaded, or the password can't be hashed.
-    #[error(transparent)]
-    Hash(#[from] HashError),
-    /// The database refused.
-    #[error(transparent)]
-    Storage(#[from] StorageError),
-}
-
-impl Problem for UserError {
-    fn kind(&self) -> ProblemKind {
-        match self {
-            Self::WeakPassword(_) => ProblemKind::Invalid,
-            Self::IdentifierExists => ProblemKind::Conflict,
-            Self::NotFound => ProblemKind::NotFound,
-            Self::Hash(e) => hash_kind(e),
-            Self::Storage(e) => crate::tenant::tenants::service::storage_kind(e),
-        }
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Self::WeakPassword(_) => "WEAK_PASSWORD",
-            Self::IdentifierExists => "IDENTIFIER_EXISTS",
-            Self::NotFound => "NOT_FOUND",
-            Self::Hash(_) | Self::Storage(_) => "SERVICE_UNAVAILABLE",
-        }
-    }
-
-    fn detail(&self) -> Cow<'static, str> {
-        match self {
-            Self::WeakPassword(violation) => violation.to_string().into(),
-            Self::IdentifierExists => "This identifier is already in use".into(),
-            Self::NotFound => "Not found".into(),
-            Self::Hash(_) | Self::Storage(_) => "The service is temporarily unavailable".into(),
-        }
-    }
-}
-
-/// How a hashing failure shows: overload passes, the rest is a defect.
-pub fn hash_kind(error: &HashError) -> ProblemKind {
-    match error {
-        HashError::Overloaded { retry_after_seconds } => {
-            ProblemKind::Unavailable { retry_after: *retry_after_seconds }
-        }
-        _ => ProblemKind::Internal,
-    }
-}
 
 /// A user to create.
 #[derive(Debug, Clone)]
@@ -83,6 +23,13 @@ pub struct NewUser {
     pub roles: Vec<String>,
     /// Scopes.
     pub scopes: Vec<String>,
+}
+
+impl NewUser {
+    /// Somebody who holds nothing.
+    pub fn named(identifier: Identifier, name: Option<String>) -> Self {
+        Self { identifier, name, roles: Vec::new(), scopes: Vec::new() }
+    }
 }
 
 /// A tenant's rules for new passwords.
@@ -218,16 +165,24 @@ pub async fn activate(
 }
 
 /// A user without credentials.
-fn draft(tenant: &TenantScope, new: NewUser) -> User {
+pub(super) fn draft(tenant: &TenantScope, new: NewUser) -> User {
     let now = tenant.now();
     let (kind, value) = new.identifier.into_parts();
     // A user name is nobody's elsewhere: choosing it is proof enough. Addresses and numbers must be proven.
     let verified_at = (kind == IdentifierKind::Username).then_some(now);
-    let id = format!("identifier_{}", b64url::encode(tenant.token::<16>()));
+    let first = UserIdentifier {
+        id: identifier_id(tenant),
+        kind,
+        value,
+        verified_at,
+        is_primary: true,
+        is_active: true,
+        created_at: now,
+    };
     User {
         id: UserId::generate(now, tenant.random()),
         name: new.name,
-        identifiers: vec![UserIdentifier { id, kind, value, verified_at, is_primary: true, created_at: now }],
+        identifiers: vec![first],
         credentials: Vec::new(),
         roles: new.roles,
         scopes: new.scopes,
@@ -239,10 +194,16 @@ fn draft(tenant: &TenantScope, new: NewUser) -> User {
         avatar_url: None,
         custom_claims: serde_json::Map::new(),
         session_epoch: 0,
+        is_limited: false,
+        meta_data: serde_json::Map::new(),
+        profile: None,
+        history: Vec::new(),
+        deleted_at: None,
+        moving_to: None,
     }
 }
 
-async fn insert(
+pub(super) async fn insert(
     tenant: &TenantScope,
     user: User,
     (event, actor): (&'static str, Actor),
@@ -256,12 +217,17 @@ async fn insert(
     })
 }
 
+/// A fresh identifier id.
+pub fn identifier_id(tenant: &TenantScope) -> String {
+    format!("identifier_{}", b64url::encode(tenant.token::<16>()))
+}
+
 /// A fresh credential id.
 pub fn credential_id(tenant: &TenantScope) -> String {
     format!("credential_{}", b64url::encode(tenant.token::<16>()))
 }
 
-/// Finds a user by identifier.
+/// Finds a user by an identifier they may sign in with.
 ///
 /// # Errors
 /// When the database is away.
@@ -269,7 +235,13 @@ pub async fn find(
     tenant: &TenantScope,
     identifier: &Identifier,
 ) -> Result<Option<Stored<User>>, StorageError> {
-    tenant.records::<User>().find(&identifier_key(identifier)).await
+    let found = tenant.records::<User>().find(&identifier_key(identifier)).await?;
+    let is_usable = |user: &User| {
+        user.identifiers
+            .iter()
+            .any(|i| i.kind == identifier.kind() && i.value == identifier.value() && i.is_active)
+    };
+    Ok(found.filter(|user| is_usable(user)))
 }
 
 /// Sets a password and ends every session of the user (ruling D26).

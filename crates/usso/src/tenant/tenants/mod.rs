@@ -4,6 +4,7 @@
 //! administrator (all tenants) and by a tenant's own administrators (their own).
 
 pub mod deletion;
+pub mod domains;
 pub mod model;
 pub mod public;
 pub mod routes;

@@ -17,6 +17,9 @@ pub struct Domain {
     pub host: String,
     /// Whether it counts: set by the system administrator, or ownership proven (ruling D27).
     pub is_proven: bool,
+    /// What must be published to prove it; none once it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub challenge: Option<String>,
 }
 
 /// An issuer that was written once and is accepted until its tokens have expired.
@@ -146,11 +149,18 @@ impl Tenant {
         base: &crate::tenant::issuer::BaseUrl,
         until: Timestamp,
     ) {
-        for gone in self.domains.iter().filter(|d| d.is_proven && !domains.iter().any(|n| n.host == d.host)) {
+        let stays = |host: &str| domains.iter().any(|d| d.is_proven && d.host == host);
+        for gone in self.domains.iter().filter(|d| d.is_proven && !stays(&d.host)) {
             self.retired_issuers.push(RetiredIssuer { issuer: base.origin_of(&gone.host), until });
         }
-        let current: Vec<String> = domains.iter().map(|d| base.origin_of(&d.host)).collect();
-        self.retired_issuers.retain(|r| !current.contains(&r.issuer));
         self.domains = domains;
+        self.welcome_back(base);
+    }
+
+    /// Issuers of domains that count are current, not retired.
+    pub fn welcome_back(&mut self, base: &crate::tenant::issuer::BaseUrl) {
+        let proven = self.domains.iter().filter(|d| d.is_proven);
+        let current: Vec<String> = proven.map(|d| base.origin_of(&d.host)).collect();
+        self.retired_issuers.retain(|r| !current.contains(&r.issuer));
     }
 }

@@ -2,12 +2,13 @@
 
 use crate::tenant::audit::Event;
 use crate::tenant::coherence::Stale;
-use crate::tenant::domain::normalise_host;
 use crate::tenant::keys::model::NoRoom;
 use crate::tenant::keys::{self, KeySet, KeyUse};
+use crate::tenant::patch::merge;
 use crate::tenant::registry::{Registry, SelectionError};
 use crate::tenant::sealed::{self, SecretError};
-use crate::tenant::settings::{Config, merge};
+use crate::tenant::settings::Config;
+use crate::tenant::tenants::domains::service::{check_domains, kept};
 use crate::tenant::tenants::model::{Domain, Tenant};
 use crate::tenant::tenants::schema::{CreateTenant, UpdateTenant};
 use crate::tenant::{Actor, ClientInfo, TenantScope};
@@ -19,9 +20,6 @@ use protocol::seal::SealingKey;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::sync::Arc;
-
-/// Most domains a tenant may have.
-const MAX_DOMAINS: usize = 50;
 
 /// Why a tenant can't be created or changed.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +36,15 @@ pub enum TenantError {
     /// Only the system administrator may change this.
     #[error("only the system administrator may change `{0}`")]
     SystemOnly(&'static str),
+    /// A domain's proof wasn't found.
+    #[error("the proof of the domain was not found")]
+    NotProven,
+    /// Proofs were looked for too often.
+    #[error("too many looks for proofs")]
+    TooManyLooks {
+        /// Seconds until they are again.
+        retry_after: u64,
+    },
     /// `If-Match` named another revision.
     #[error("the tenant was changed meanwhile")]
     Stale,
@@ -72,7 +79,8 @@ impl Problem for TenantError {
     fn kind(&self) -> ProblemKind {
         match self {
             Self::Invalid(_) | Self::DefaultTenant => ProblemKind::Invalid,
-            Self::Taken(_) => ProblemKind::Conflict,
+            Self::Taken(_) | Self::NotProven => ProblemKind::Conflict,
+            Self::TooManyLooks { retry_after } => ProblemKind::TooManyRequests { retry_after: *retry_after },
             Self::NotFound => ProblemKind::NotFound,
             Self::SystemOnly(_) => ProblemKind::Forbidden,
             Self::Stale => ProblemKind::PreconditionFailed,
@@ -86,6 +94,8 @@ impl Problem for TenantError {
         match self {
             Self::Invalid(_) | Self::DefaultTenant => "VALIDATION_ERROR",
             Self::Taken(_) => "CONFLICT",
+            Self::NotProven => "DOMAIN_NOT_VERIFIED",
+            Self::TooManyLooks { .. } => "RATE_LIMITED",
             Self::NotFound => "NOT_FOUND",
             Self::SystemOnly(_) => "PERMISSION_DENIED",
             Self::Stale => "PRECONDITION_FAILED",
@@ -103,6 +113,10 @@ impl Problem for TenantError {
             Self::Taken(text) => text.clone().into(),
             Self::NotFound => "Not found".into(),
             Self::SystemOnly(what) => format!("Only the system administrator may change {what}").into(),
+            Self::NotProven => {
+                "Neither the TXT record nor the file was found with the expected content".into()
+            }
+            Self::TooManyLooks { .. } => "Proofs were looked for too often; try again later".into(),
             Self::Stale => "The object was changed since it was read".into(),
             Self::DefaultTenant => "The default tenant can't be switched off".into(),
             Self::Key(_) | Self::Seal(_) => "Internal error".into(),
@@ -119,12 +133,29 @@ impl Problem for TenantError {
     }
 }
 
+impl TenantError {
+    /// A domain that is another tenant's.
+    pub(super) fn domain_taken(host: &str) -> Self {
+        Self::Taken(format!("The domain {host} belongs to another tenant"))
+    }
+}
+
+impl Tenant {
+    /// Whether it may be changed.
+    pub(super) fn check_alive(&self) -> Result<(), TenantError> {
+        match self.deleted_at {
+            None => Ok(()),
+            Some(_) => Err(TenantError::Taken("The tenant is deleted; restore it first".to_owned())),
+        }
+    }
+}
+
 fn describe(field: &FieldError) -> String {
     let place: Vec<&str> = field.loc.iter().skip(1).map(AsRef::as_ref).collect();
     format!("{}: {}", place.join("."), field.msg)
 }
 
-fn invalid(name: &str, msg: impl Into<String>) -> TenantError {
+pub(super) fn invalid(name: &str, msg: impl Into<String>) -> TenantError {
     invalid_at(&[name], msg)
 }
 
@@ -325,9 +356,7 @@ async fn prepare(
 
 impl Prepared {
     fn apply(&self, registry: &Registry, old: &Stored<Tenant>) -> Result<Tenant, TenantError> {
-        if old.deleted_at.is_some() {
-            return Err(TenantError::Taken("The tenant is deleted; restore it first".to_owned()));
-        }
+        old.check_alive()?;
         let mut next = old.record.clone();
         let now = registry.system().now();
         if let Some(name) = &self.name {
@@ -339,11 +368,8 @@ impl Prepared {
         }
         if let Some(domains) = &self.domains {
             let until = now.plus_seconds(longest_lifetime(&old.config));
-            let keep_proof = |d: &Domain| Domain {
-                is_proven: d.is_proven || (!self.is_system && old.answers_to(&d.host)),
-                ..d.clone()
-            };
-            next.set_domains(domains.iter().map(keep_proof).collect(), registry.base(), until);
+            let domains = domains.iter().map(|domain| kept(old, domain)).collect();
+            next.set_domains(domains, registry.base(), until);
         }
         if let Some(is_active) = self.request.is_active {
             // Switching off ends every session, so that switching on again doesn't revive them (ruling D26).
@@ -391,7 +417,7 @@ impl Prepared {
 }
 
 /// The rules that need the whole tenant: sizes, and that its cookies stay within its own domains.
-fn check_parts(tenant: &Tenant, registry: &Registry) -> Result<(), TenantError> {
+pub(super) fn check_parts(tenant: &Tenant, registry: &Registry) -> Result<(), TenantError> {
     if let Some(name) = tenant.oversized() {
         return Err(invalid(name, "at most 64 KiB of JSON"));
     }
@@ -433,7 +459,7 @@ fn no_room(why: NoRoom) -> TenantError {
     TenantError::Taken(why.to_string())
 }
 
-fn longest_lifetime(config: &Config) -> i64 {
+pub(super) fn longest_lifetime(config: &Config) -> i64 {
     let settings = config.settings();
     settings.access_timeout.max(settings.refresh_timeout)
 }
@@ -452,34 +478,11 @@ fn check_name(name: &str) -> Result<String, TenantError> {
     if fits { Ok(name.to_owned()) } else { Err(invalid("name", "needs 1 to 100 characters")) }
 }
 
-fn check_domains(
-    registry: &Registry,
-    id: &TenantId,
-    hosts: &[String],
-    is_system: bool,
-) -> Result<Vec<Domain>, TenantError> {
-    if hosts.len() > MAX_DOMAINS {
-        return Err(invalid("domains", format!("at most {MAX_DOMAINS}")));
-    }
-    let mut domains: Vec<Domain> = Vec::new();
-    for host in hosts {
-        let host =
-            normalise_host(host).map_err(|e| invalid("domains", format!("{host:?} is {e}")))?.into_owned();
-        if host == registry.base().host() && *id != TenantId::default_tenant() {
-            return Err(TenantError::Taken(format!("The domain {host} belongs to another tenant")));
-        }
-        if !domains.iter().any(|d| d.host == host) {
-            domains.push(Domain { host, is_proven: is_system });
-        }
-    }
-    Ok(domains)
-}
-
 fn taken(error: StorageError) -> TenantError {
     match error {
         StorageError::Exists => TenantError::Taken("A tenant with this id exists".to_owned()),
         StorageError::KeyTaken { key } => TenantError::Taken(match key.split_once(':') {
-            Some(("domain", host)) => format!("The domain {host} belongs to another tenant"),
+            Some(("domain", host)) => return TenantError::domain_taken(host),
             _ => "A tenant with this slug exists".to_owned(),
         }),
         other => TenantError::Storage(other),

@@ -1,9 +1,11 @@
 //! The API, file by file as the paths are.
 
+mod admin_tenants;
 mod api_keys;
 mod cookies;
 mod cors;
 mod csrf;
+mod domains;
 mod etag;
 mod health;
 mod idempotency;
@@ -22,6 +24,10 @@ mod sessions;
 mod tenant_config;
 mod tenant_deletion;
 mod tenant_keys;
+mod tenant_usage;
+mod user_access;
+mod user_removal;
+mod users;
 mod verify_token;
 mod workspace_invitations;
 mod workspace_members;

@@ -14,6 +14,7 @@
 mod answer;
 mod browser;
 mod database;
+mod internet;
 mod people;
 mod requests;
 pub mod token;
@@ -21,6 +22,7 @@ pub mod token;
 pub use answer::{Answer, SetCookie};
 pub use browser::Browser;
 pub use database::{Database, StorageKind};
+pub use internet::SmallInternet;
 pub use people::{Anonymous, TenantHandle, User};
 pub use requests::{Body, Requests};
 
@@ -229,6 +231,15 @@ impl TestApp {
         let mut events: Vec<AuditEvent> = page.items.into_iter().map(|stored| stored.record).collect();
         events.sort_by(|a, b| a.id.cmp(&b.id));
         events
+    }
+
+    /// Carries out all effects and gives the names of the platform's events, in no order.
+    pub async fn platform_events(&self) -> Vec<String> {
+        jobs::drain(&self.state).await.expect("the effects are carried out");
+        let mut query = kernel::Query::all("audit_event");
+        query.limit = 1_000;
+        let page = self.state.registry.system().records::<AuditEvent>().page(query).await;
+        page.expect("the database").items.into_iter().map(|stored| stored.record.event).collect()
     }
 
     /// Changes a user's record behind the API's back, as an administrator's service would.

@@ -1,0 +1,69 @@
+//! Who may do what with which user: by permission, or with oneself.
+
+use super::error::UserError;
+use super::model::User;
+use crate::access_control::permission::{Permission, PermissionDenied, Resource};
+use crate::tenant::TenantScope;
+use kernel::{Stored, UserId};
+use protocol::scope::Scope;
+
+/// Reading users.
+pub const READ: Permission = Permission::new("read", Resource::Users);
+
+/// Who asks.
+#[derive(Debug, Clone, Copy)]
+pub struct Asker<'a> {
+    /// What they hold now.
+    pub scopes: &'a [String],
+    /// Who they are, where being the user is enough.
+    pub own: Option<&'a UserId>,
+}
+
+/// Finds a user the asker may do this with, and whether it is themself. Who holds nothing for it learns nothing about
+/// ids: the answer is the same for all.
+///
+/// # Errors
+/// [`UserError::Denied`]; [`UserError::NotFound`] for users who aren't there, are deleted, or are hidden by a filter.
+pub async fn allowed(
+    tenant: &TenantScope,
+    id: &str,
+    permission: Permission,
+    asker: Asker<'_>,
+) -> Result<(Stored<User>, bool), UserError> {
+    let (user, is_own) = found(tenant, id, permission, asker).await?;
+    if user.deleted_at.is_some() { Err(UserError::NotFound) } else { Ok((user, is_own)) }
+}
+
+/// As [`allowed`], deleted users included.
+///
+/// # Errors
+/// As [`allowed`].
+pub async fn found(
+    tenant: &TenantScope,
+    id: &str,
+    permission: Permission,
+    asker: Asker<'_>,
+) -> Result<(Stored<User>, bool), UserError> {
+    let holds_any = asker.scopes.iter().any(|text| permission.is_covered(&Scope::parse(text)));
+    let is_own = asker.own.is_some_and(|own| own.as_str() == id);
+    if !holds_any && !is_own {
+        return Err(PermissionDenied(permission).into());
+    }
+    let id = UserId::parse(id).map_err(|_| UserError::NotFound)?;
+    let user = tenant.records::<User>().get(id.as_str()).await?.ok_or(UserError::NotFound)?;
+    if is_own || may(tenant, &user, permission, asker.scopes) {
+        Ok((user, is_own))
+    } else if may(tenant, &user, READ, asker.scopes) {
+        Err(PermissionDenied(permission).into())
+    } else {
+        Err(UserError::NotFound)
+    }
+}
+
+/// Whether scopes grant this on a user.
+pub fn may(tenant: &TenantScope, user: &User, permission: Permission, held: &[String]) -> bool {
+    let id = user.id.as_str();
+    let mut attributes = vec![("tenant_id", tenant.id().as_str()), ("user_id", id), ("id", id), ("uid", id)];
+    attributes.extend(user.workspace_ids.iter().map(|id| ("workspace_id", id.as_str())));
+    permission.is_granted(held, &attributes)
+}

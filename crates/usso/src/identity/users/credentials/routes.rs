@@ -1,0 +1,178 @@
+//! `/users/{user_id}/credentials`, and `/credentials` for the caller's own.
+
+use super::{check_recent, remove, set_password};
+use crate::access_control::permission::{Permission, Resource};
+use crate::http::caller::Principal;
+use crate::http::error::ErrorView;
+use crate::http::list::{ListView, plain};
+use crate::http::{ApiError, AppState, Caller, Json, creating};
+use crate::identity::users::access::{Asker, allowed};
+use crate::identity::users::admin::may_act_for;
+use crate::identity::users::error::UserError;
+use crate::identity::users::model::User;
+use crate::identity::users::schema::{CredentialView, SetCredential, credential_view};
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+use kernel::{ProblemKind, Stored};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+const READ: Permission = Permission::new("read", Resource::Credentials);
+const CREATE: Permission = Permission::new("create", Resource::Credentials);
+const DELETE: Permission = Permission::new("delete", Resource::Credentials);
+
+/// The routes.
+pub fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(list_of_user, set_of_user))
+        .routes(routes!(remove_of_user))
+        .routes(routes!(list_own, set_own))
+        .routes(routes!(get_own, remove_own))
+}
+
+async fn readable(caller: &Caller, user: &str) -> Result<Stored<User>, UserError> {
+    let asker = Asker { scopes: caller.scopes(), own: Some(&caller.user.id) };
+    Ok(allowed(&caller.tenant.scope, user, READ, asker).await?.0)
+}
+
+/// A user whose credentials the caller may change, and whether it is themself: who has signed in lately, or who holds all
+/// that lies behind them.
+async fn changeable(
+    state: &AppState,
+    caller: &Caller,
+    user: &str,
+    permission: Permission,
+) -> Result<(Stored<User>, bool), UserError> {
+    let scope = &caller.tenant.scope;
+    let own = caller.is_in_person().then_some(&caller.user.id);
+    let (user, is_own) = allowed(scope, user, permission, Asker { scopes: caller.scopes(), own }).await?;
+    match &caller.principal {
+        Principal::Session { session, .. } if is_own => check_recent(scope, session)?,
+        _ => may_act_for(&state.identity, scope, caller.scopes(), &user).await?,
+    }
+    Ok((user, is_own))
+}
+
+/// The id of the caller, who must be a user of the tenant.
+fn own(caller: &Caller) -> Result<String, ApiError> {
+    caller.at_home()?;
+    Ok(caller.user.id.as_str().to_owned())
+}
+
+fn list(caller: &Caller, user: &Stored<User>) -> Result<Response, ApiError> {
+    let tenant = caller.tenant.scope.id().as_str();
+    plain(&user.credentials.iter().map(|own| credential_view(tenant, user, own)).collect::<Vec<_>>())
+}
+
+async fn set(state: &AppState, request: Request, user: Option<String>) -> Result<Response, ApiError> {
+    let operation = format!("set_credential {}", user.as_deref().unwrap_or_default());
+    creating::once(state, request, &operation, async |caller: &Caller, new: SetCredential| {
+        let scope = &caller.tenant.scope;
+        let id = match user {
+            Some(id) => id,
+            None => own(caller)?,
+        };
+        let (user, is_own) = changeable(state, caller, &id, CREATE).await?;
+        if new.method != "password" {
+            let detail = "Credentials of this method can't be set here";
+            return Err(ApiError::new(ProblemKind::Invalid, "METHOD_NOT_AVAILABLE", detail));
+        }
+        let author = (&caller.actor(), &caller.tenant.client());
+        let whose = (&user, is_own.then(|| caller.session_id()).flatten());
+        let (user, set) = set_password(&state.identity, scope, whose, &new.secret, author).await?;
+        Ok((user.revision, credential_view(scope.id().as_str(), &user, &set)))
+    })
+    .await
+}
+
+async fn removed(
+    state: &AppState,
+    caller: &Caller,
+    user: &str,
+    id: &str,
+) -> Result<Json<CredentialView>, ApiError> {
+    let scope = &caller.tenant.scope;
+    let (user, is_own) = changeable(state, caller, user, DELETE).await?;
+    let author = (&caller.actor(), &caller.tenant.client());
+    let (user, removed) = remove(&state.identity, scope, (&user.id, id), (author, is_own)).await?;
+    let view = credential_view(scope.id().as_str(), &user, &removed);
+    Ok(Json(CredentialView { is_deleted: true, is_active: false, ..view }))
+}
+
+/// The credentials of a user, without their secrets
+#[utoipa::path(get, path = "/users/{user_id}/credentials", tag = "Users", operation_id = "list_user_credentials",
+    params(("user_id" = String, Path)), security(("bearer" = [])),
+    responses((status = 200, body = ListView<CredentialView>), (status = 401, body = ErrorView),
+        (status = 403, body = ErrorView), (status = 404, body = ErrorView)))]
+pub async fn list_of_user(caller: Caller, Path(user): Path<String>) -> Result<Response, ApiError> {
+    let user = readable(&caller, &user).await?;
+    list(&caller, &user)
+}
+
+/// Set a user's password; their sessions end
+#[utoipa::path(post, path = "/users/{user_id}/credentials", tag = "Users", operation_id = "set_user_credential",
+    params(("user_id" = String, Path), ("Idempotency-Key" = Option<String>, Header)), request_body = SetCredential,
+    security(("bearer" = [])),
+    responses((status = 201, body = CredentialView), (status = 400, body = ErrorView), (status = 401, body = ErrorView),
+        (status = 403, body = ErrorView), (status = 404, body = ErrorView), (status = 409, body = ErrorView)))]
+pub async fn set_of_user(
+    State(state): State<AppState>,
+    Path(user): Path<String>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    set(&state, request, Some(user)).await
+}
+
+/// Remove a credential of a user; their sessions end
+#[utoipa::path(delete, path = "/users/{user_id}/credentials/{credential_id}", tag = "Users",
+    operation_id = "remove_user_credential",
+    params(("user_id" = String, Path), ("credential_id" = String, Path)), security(("bearer" = [])),
+    responses((status = 200, body = CredentialView), (status = 400, body = ErrorView), (status = 401, body = ErrorView),
+        (status = 403, body = ErrorView), (status = 404, body = ErrorView), (status = 409, body = ErrorView)))]
+pub async fn remove_of_user(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path((user, id)): Path<(String, String)>,
+) -> Result<Json<CredentialView>, ApiError> {
+    removed(&state, &caller, &user, &id).await
+}
+
+/// The caller's credentials, without their secrets
+#[utoipa::path(get, path = "/credentials", tag = "Users", operation_id = "list_credentials", security(("bearer" = [])),
+    responses((status = 200, body = ListView<CredentialView>), (status = 401, body = ErrorView)))]
+pub async fn list_own(caller: Caller) -> Result<Response, ApiError> {
+    caller.at_home()?;
+    list(&caller, &caller.user)
+}
+
+/// Set the caller's password, within ten minutes after signing in; their other sessions end
+#[utoipa::path(post, path = "/credentials", tag = "Users", operation_id = "set_credential",
+    params(("Idempotency-Key" = Option<String>, Header)), request_body = SetCredential, security(("bearer" = [])),
+    responses((status = 201, body = CredentialView), (status = 400, body = ErrorView), (status = 401, body = ErrorView),
+        (status = 403, body = ErrorView)))]
+pub async fn set_own(State(state): State<AppState>, request: Request) -> Result<Response, ApiError> {
+    set(&state, request, None).await
+}
+
+/// A credential of the caller, without its secret
+#[utoipa::path(get, path = "/credentials/{credential_id}", tag = "Users", operation_id = "get_credential",
+    params(("credential_id" = String, Path)), security(("bearer" = [])),
+    responses((status = 200, body = CredentialView), (status = 401, body = ErrorView), (status = 404, body = ErrorView)))]
+pub async fn get_own(caller: Caller, Path(id): Path<String>) -> Result<Json<CredentialView>, ApiError> {
+    caller.at_home()?;
+    let own = caller.user.credentials.iter().find(|c| c.id == id).ok_or(UserError::NotFound)?;
+    Ok(Json(credential_view(caller.tenant.scope.id().as_str(), &caller.user, own)))
+}
+
+/// Remove a credential of the caller, within ten minutes after signing in
+#[utoipa::path(delete, path = "/credentials/{credential_id}", tag = "Users", operation_id = "remove_credential",
+    params(("credential_id" = String, Path)), security(("bearer" = [])),
+    responses((status = 200, body = CredentialView), (status = 400, body = ErrorView), (status = 401, body = ErrorView),
+        (status = 403, body = ErrorView), (status = 404, body = ErrorView)))]
+pub async fn remove_own(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<CredentialView>, ApiError> {
+    removed(&state, &caller, &own(&caller)?, &id).await
+}
