@@ -254,7 +254,8 @@ impl<'a> From<&'a Caller> for Asker<'a> {
             user: &caller.user,
             scopes: caller.scopes(),
             workspace: caller.workspace.as_deref(),
-            is_signed_in: caller.is_in_person(),
+            is_visit: caller.tenant.info.is_visit,
+            is_in_person: caller.is_in_person() && !caller.tenant.info.is_visit,
             actor: caller.actor(),
             client: caller.tenant.client(),
         }

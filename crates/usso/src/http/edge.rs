@@ -170,7 +170,7 @@ impl Edge {
 }
 
 /// Of a path that may hold the token of an invitation only what comes before it.
-fn without_token(path: &str) -> &str {
+pub(super) fn without_token(path: &str) -> &str {
     const INVITATIONS: &str = "/invitations/";
     path.split_once(INVITATIONS)
         .map_or(path, |(before, _)| path.get(..before.len() + INVITATIONS.len()).unwrap_or(""))

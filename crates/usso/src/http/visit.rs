@@ -4,6 +4,7 @@
 //! will be. Whoever sends it must be the system administrator of the tenant the request is addressed to; from then on the
 //! request is one to the tenant in the path, by that administrator. Each is an event of that tenant.
 
+use crate::http::edge::without_token;
 use crate::http::request_info::SharedInfo;
 use crate::http::{ApiError, AppState, Caller, SystemAdmin, Tenant};
 use crate::tenant::audit::Event;
@@ -62,11 +63,11 @@ pub(super) async fn enter(parts: &mut Parts, state: &AppState, id: &str) -> Resu
     let info = (*caller.tenant.info).clone();
     let info: SharedInfo = Arc::new(crate::http::RequestInfo { selection, is_visit: true, ..info });
     let tenant = Tenant { scope: selected.scope, addressed: selected.addressed, info: info.clone() };
-    let caller = Caller { tenant: tenant.clone(), ..caller };
+    let caller = Caller { tenant: tenant.clone(), workspace: None, ..caller };
     parts.extensions.insert(info);
     parts.extensions.insert(tenant);
     parts.extensions.insert(Visitor(caller.clone()));
-    Ok(Call { caller, method: parts.method.to_string(), path: parts.uri.path().to_owned() })
+    Ok(Call { caller, method: parts.method.to_string(), path: without_token(parts.uri.path()).to_owned() })
 }
 
 impl Call {

@@ -5,6 +5,7 @@
 //! list. Keys that are not in it are kept as they came, for features that give them a meaning later.
 
 use crate::tenant::domain::normalise_host;
+use crate::tenant::patch::merge;
 use kernel::problem::FieldError;
 use serde_json::{Map, Value, json};
 
@@ -354,25 +355,6 @@ fn put_nested(map: &mut Map<String, Value>, path: &str, value: Value) {
             if let Some(inner) = inner.as_object_mut() {
                 put_nested(inner, tail, value);
             }
-        }
-    }
-}
-
-/// Merges objects deeply; `null` removes, everything else replaces (RFC 7396).
-pub fn merge(target: &mut Map<String, Value>, patch: Map<String, Value>) {
-    for (key, value) in patch {
-        match value {
-            Value::Null => drop(target.remove(&key)),
-            Value::Object(inner) => {
-                let entry = target.entry(key).or_insert_with(|| json!({}));
-                if !entry.is_object() {
-                    *entry = json!({});
-                }
-                if let Some(object) = entry.as_object_mut() {
-                    merge(object, inner);
-                }
-            }
-            other => drop(target.insert(key, other)),
         }
     }
 }

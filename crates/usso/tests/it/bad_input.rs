@@ -116,7 +116,9 @@ impl Walk {
         let agent = agent.str("id").to_owned();
         let _ = admin.post("/roles", json!({"name": "Target", "slug": "target_role"})).await.expect(201);
         let _ = admin.post("/workspaces", json!({"name": "Target"})).await.expect(201);
-        let invite = json!({"email": "target@example.com"});
+        let member = json!({"user_id": user});
+        let _ = admin.post("/workspaces/ws_target/invitations", member).await.expect(201);
+        let invite = json!({"email": "invited@example.com"});
         let invited = admin.post("/workspaces/ws_target/invitations", invite).await.expect(201);
         Self {
             member: admin.id().to_owned(),

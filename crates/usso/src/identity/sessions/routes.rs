@@ -9,7 +9,7 @@ use crate::http::list::{ListParams, ListView, Params, answer, flag};
 use crate::http::revision::{IfMatch, Tagged};
 use crate::http::{ApiError, AppState, Caller, Json};
 use crate::identity::agents::auth as agents;
-use crate::tenant::settings::merge;
+use crate::tenant::patch::merge;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use kernel::{Change, Record, Stored, TagMatch, UserId};

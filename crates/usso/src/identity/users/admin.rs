@@ -11,7 +11,7 @@ use crate::identity::identifiers::{Identifier, IdentifierKind};
 use crate::identity::workspaces::members::service::{check_membership, settle};
 use crate::identity::{Identity, stale_user};
 use crate::tenant::audit::Event;
-use crate::tenant::settings::merge;
+use crate::tenant::patch::merge;
 use crate::tenant::{Actor, ClientInfo, TenantScope};
 use kernel::{Change, Effect, StorageError, Stored, TenantId, UserId};
 use secrecy::SecretString;

@@ -1,7 +1,7 @@
 //! Custom claims: what administrators add to a user's access tokens (contract 2.3).
 
 use super::error::UserError;
-use crate::tenant::settings::merge;
+use crate::tenant::patch::merge;
 use serde_json::{Map, Value};
 
 /// Most bytes of a user's custom claims as JSON: every token carries them.

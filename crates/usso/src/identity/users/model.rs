@@ -179,7 +179,8 @@ impl Record for User {
 
     fn tags(&self) -> Vec<String> {
         if self.deleted_at.is_some() {
-            return vec![DELETED.to_owned()];
+            let left = self.workspace_ids.iter().map(|id| left_tag(id));
+            return left.chain([DELETED.to_owned()]).collect();
         }
         let roles = self.roles.iter().map(|r| format!("role:{r}"));
         let scopes = self.scopes.iter().map(|s| format!("scope:{s}"));
@@ -202,7 +203,7 @@ impl Record for User {
 /// The tag of users who are not deleted.
 pub const PRESENT: &str = "deleted:false";
 
-/// The tag of deleted users, who have no other: no filter finds them.
+/// The tag of deleted users, whom no filter finds.
 pub const DELETED: &str = "deleted:true";
 
 /// The most words of a name that are searched.
@@ -211,6 +212,11 @@ const MAX_WORDS: usize = 8;
 /// The tag a workspace's members are found by.
 pub fn workspace_tag(id: &str) -> String {
     format!("workspace:{id}")
+}
+
+/// The tag by which deleted users are found who would belong to a workspace again if they were restored.
+pub fn left_tag(id: &str) -> String {
+    format!("left:{id}")
 }
 
 /// The key a user is found by.

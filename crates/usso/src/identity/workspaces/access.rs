@@ -62,8 +62,11 @@ pub struct Asker<'a> {
     pub scopes: &'a [String],
     /// The workspace these count in.
     pub workspace: Option<&'a str>,
-    /// Whether they are here themself. Belonging and owning count for nobody else: a key needs the scope.
-    pub is_signed_in: bool,
+    /// Whether they are the system administrator from outside, who belongs to nothing here.
+    pub is_visit: bool,
+    /// Whether they are here themself. Belonging and owning count for nobody else: a key, or who acts in their name,
+    /// needs the scope.
+    pub is_in_person: bool,
     /// As the author of an event.
     pub actor: Actor,
     /// Where they are.
@@ -88,14 +91,14 @@ impl Asker<'_> {
         is_granted
             || match act {
                 Act::Read => self.belongs_to(workspace),
-                Act::ReadMembers => self.is_signed_in && self.belongs_to(workspace),
+                Act::ReadMembers => self.is_in_person && self.belongs_to(workspace),
                 Act::Switch => false,
-                _ => self.is_signed_in && is_owner(workspace, self.user),
+                _ => self.is_in_person && is_owner(workspace, self.user),
             }
     }
 
     fn belongs_to(&self, workspace: &Workspace) -> bool {
-        self.user.workspace(Some(workspace.id.as_str())).is_some()
+        !self.is_visit && self.user.workspace(Some(workspace.id.as_str())).is_some()
     }
 
     /// Finds a workspace they may do this with. One they can't even see is not there.

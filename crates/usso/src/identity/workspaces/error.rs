@@ -23,8 +23,8 @@ pub enum WorkspaceError {
     /// Only somebody else may answer this invitation.
     #[error("the invitation is for somebody else")]
     NotInvited,
-    /// An invitation is answered by a person, not by a program of theirs.
-    #[error("an API key can't answer an invitation")]
+    /// An invitation is answered by a person, not by a program or somebody in their name.
+    #[error("not here in person")]
     NotAPerson,
     /// Used up, declined or expired, and known to the caller.
     #[error("the invitation is over")]
@@ -111,7 +111,7 @@ impl Problem for WorkspaceError {
             Self::NotFound => "Not found".into(),
             Self::Denied(e) => e.detail(),
             Self::NotInvited => "This invitation is for somebody else".into(),
-            Self::NotAPerson => "Sign in to answer an invitation: an API key can't".into(),
+            Self::NotAPerson => "An invitation is answered by who signs in themself".into(),
             Self::Gone => "This invitation was used or has expired".into(),
             Self::Stale => "The object was changed since it was read".into(),
             Self::Invalid(detail) | Self::Conflict(detail) => detail.clone(),

@@ -11,7 +11,7 @@ use crate::access_control::roles::effective::may_assign;
 use crate::access_control::roles::service::slugs;
 use crate::identity::Identity;
 use crate::tenant::TenantScope;
-use crate::tenant::settings::merge;
+use crate::tenant::patch::merge;
 use kernel::{Change, StorageError, Stored, WorkspaceId};
 use serde_json::{Map, Value};
 
@@ -95,7 +95,7 @@ pub async fn assignable(
     Ok(roles)
 }
 
-/// Makes a workspace. Its maker is its first owner and member.
+/// Makes a workspace. Its maker is its first owner and member; the system administrator from outside makes one without.
 ///
 /// # Errors
 /// A slug that is taken or can't be one, values out of bounds, default roles the maker can't give.
@@ -123,7 +123,7 @@ pub async fn create(
         settings,
         meta_data,
         default_roles: assignable(identity, tenant, asker.scopes, new.default_roles).await?,
-        owners: vec![asker.user.id.clone()],
+        owners: if asker.is_visit { Vec::new() } else { vec![asker.user.id.clone()] },
         is_active: true,
         deleted_at: None,
         id,
@@ -140,7 +140,9 @@ pub async fn create(
         }
         other => other.into(),
     })?;
-    members::join(identity, tenant, &workspace, (&asker.user.id, &[]), asker).await?;
+    if !asker.is_visit {
+        members::join(identity, tenant, &workspace, (&asker.user.id, &[]), asker).await?;
+    }
     Ok(workspace)
 }
 

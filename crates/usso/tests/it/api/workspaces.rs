@@ -380,3 +380,71 @@ async fn a_request_sent_twice_makes_one_workspace() {
     let again = once.post("/workspaces", json!({"name": "One"})).await.expect(201);
     assert_eq!((again.header("idempotency-replayed"), &again.json), (Some("true"), &first.json));
 }
+
+#[tokio::test]
+async fn the_system_administrator_from_outside_owns_nothing() {
+    let app = TestApp::new().await;
+    let (tenant, admin, alice) = company(&app).await;
+    let system = app.system_admin().await;
+    let door = format!("/admin/tenants/{}", tenant.id);
+    // A workspace of the same id at home is another one.
+    make(&system, "One").await;
+    let made = system.post(&format!("{door}/workspaces"), json!({"name": "One"})).await.expect(201);
+    assert_eq!((&made["owners"], made.str("tenant_id")), (&json!([]), tenant.id.as_str()));
+    let members = system.get(&format!("{door}/workspaces/ws_one/members")).await.expect(200);
+    assert_eq!(members["total"], json!(0));
+    let user = json!({"user_id": alice.id()});
+    system.post(&format!("{door}/workspaces/ws_one/invite"), user).await.expect(201);
+    // Whose rights would be asked when this one is accepted?
+    let guest = json!({"email": "guest@example.com"});
+    system.post(&format!("{door}/workspaces/ws_one/invite"), guest.clone()).await.problem(404, "NOT_FOUND");
+    let token = admin.post("/workspaces/ws_one/invite", guest).await.expect(201).str("token").to_owned();
+    system.post(&format!("{door}/invitations/{token}/accept"), ()).await.problem(404, "NOT_FOUND");
+    let events = app.audit(&tenant.id).await;
+    assert!(!events.iter().any(|e| format!("{e:?}").contains(&token)), "a token in an event");
+    let path = format!("{door}/workspaces/ws_one/members/{}", alice.id());
+    system.patch(&path, json!({"is_owner": true})).await.expect(200);
+    alice.patch("/workspaces/ws_one", json!({"name": "Ours"})).await.expect(200);
+}
+
+#[tokio::test]
+async fn who_impersonates_an_owner_does_not_own() {
+    let app = TestApp::new().await;
+    let (_, admin, alice) = company(&app).await;
+    make(&admin, "One").await;
+    add(&admin, "ws_one", &alice, &[]).await;
+    admin.patch(&member("ws_one", &alice), json!({"is_owner": true})).await.expect(200);
+    let acting = admin.post(&format!("/users/{}/impersonate", alice.id()), ()).await.expect(200);
+    let acting = alice.signed_out().with_token(acting.str("access_token"));
+    acting.get("/workspaces/ws_one").await.expect(200);
+    for refused in [
+        acting.patch("/workspaces/ws_one", json!({"name": "x"})).await,
+        acting.post("/workspaces/ws_one/invite", json!({"email": "guest@example.com"})).await,
+        acting.delete(&member("ws_one", &alice)).await,
+        acting.delete("/workspaces/ws_one").await,
+    ] {
+        refused.problem(403, "PERMISSION_DENIED");
+    }
+    let guest = json!({"email": "guest@example.com"});
+    let token = admin.post("/workspaces/ws_one/invite", guest).await.expect(201).str("token").to_owned();
+    acting.post(&format!("/invitations/{token}/accept"), ()).await.problem(403, "PERMISSION_DENIED");
+}
+
+#[tokio::test]
+async fn a_deleted_user_is_no_member_and_is_taken_out_with_the_workspace() {
+    let app = TestApp::new().await;
+    let (_, admin, alice) = company(&app).await;
+    make(&admin, "One").await;
+    add(&admin, "ws_one", &alice, &[]).await;
+    let user = format!("/users/{}", alice.id());
+    admin.delete(&user).await.expect(200);
+    assert_eq!(admin.get("/workspaces/ws_one/members").await.expect(200)["total"], json!(1));
+    admin.get("/workspaces/ws_one/members").await.expect(200);
+    admin.patch(&member("ws_one", &alice), json!({"is_owner": true})).await.problem(404, "NOT_FOUND");
+    let offer = json!({"user_id": alice.id()});
+    admin.post("/workspaces/ws_one/invite", offer).await.problem(404, "NOT_FOUND");
+    admin.delete("/workspaces/ws_one").await.expect(200);
+    make(&admin, "One").await;
+    admin.post(&format!("{user}/restore"), ()).await.expect(200);
+    assert_eq!(admin.get(&user).await.expect(200)["workspace_ids"], json!([]));
+}

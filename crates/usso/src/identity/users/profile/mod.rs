@@ -6,7 +6,7 @@ use crate::identity::Identity;
 use crate::identity::users::admin::change;
 use crate::identity::users::error::UserError;
 use crate::identity::users::model::{Profile, User};
-use crate::tenant::settings::merge;
+use crate::tenant::patch::merge;
 use crate::tenant::{Actor, ClientInfo, TenantScope};
 use kernel::{Stored, UserId};
 use serde_json::{Map, Value};

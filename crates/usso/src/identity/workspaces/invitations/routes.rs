@@ -95,6 +95,10 @@ pub async fn create(
         let asker = Asker::from(caller);
         let workspace = asker.open(scope, &id, Act::Invite).await?;
         let offer = offer(scope, new)?;
+        // Who accepts is given what the inviter holds then: the inviter must be somebody here.
+        if matches!(offer.invitee, Invitee::Identifier { .. }) {
+            caller.at_home()?;
+        }
         let (invitation, token) = service::invite(&state.identity, scope, &workspace, offer, &asker).await?;
         Ok((invitation.revision, sent(caller, &invitation, token)))
     })
@@ -166,6 +170,7 @@ pub async fn resend(
 ) -> Result<Tagged<SentInvitationView>, ApiError> {
     let scope = &caller.tenant.scope;
     let asker = Asker::from(&caller);
+    caller.at_home()?;
     let workspace = asker.open(scope, &id, Act::Invite).await?;
     let found = service::get(scope, &workspace, &invitation).await?;
     let request = request.unwrap_or_default();
@@ -195,6 +200,7 @@ pub async fn accept(
 ) -> Result<Tagged<WorkspaceInvitationView>, ApiError> {
     caller.at_home()?;
     let scope = &caller.tenant.scope;
+    caller.at_home()?;
     let accepted = service::accept(&state.identity, scope, &token, &Asker::from(&caller)).await?;
     Ok(Tagged(accepted.revision, view(&caller, &accepted)))
 }
@@ -210,6 +216,7 @@ pub async fn decline(
 ) -> Result<Tagged<WorkspaceInvitationView>, ApiError> {
     caller.at_home()?;
     let scope = &caller.tenant.scope;
+    caller.at_home()?;
     let declined = service::decline(scope, &token, &Asker::from(&caller)).await?;
     Ok(Tagged(declined.revision, view(&caller, &declined)))
 }

@@ -256,7 +256,7 @@ async fn answerable(
     token: &str,
     asker: &Asker<'_>,
 ) -> Result<(Stored<Invitation>, Stored<Workspace>), WorkspaceError> {
-    if !asker.is_signed_in {
+    if !asker.is_in_person {
         return Err(WorkspaceError::NotAPerson);
     }
     let (found, workspace) = find(tenant, token).await?;
@@ -359,7 +359,8 @@ async fn still_given(
         user: &inviter,
         scopes: &held.scopes,
         workspace: held.workspace.as_deref(),
-        is_signed_in: true,
+        is_visit: false,
+        is_in_person: true,
         actor: Actor::User(inviter.id.as_str().to_owned()),
         client: asker.client.clone(),
     };

@@ -81,7 +81,7 @@ pub async fn remove(
 ) -> Result<Tagged<MemberView>, ApiError> {
     let scope = &caller.tenant.scope;
     let asker = Asker::from(&caller);
-    let is_leaving = asker.is_signed_in && user == caller.user.id.as_str();
+    let is_leaving = asker.is_in_person && user == caller.user.id.as_str();
     let act = if is_leaving { Act::Read } else { Act::Manage };
     let workspace = asker.open(scope, &id, act).await?;
     let member = service::get(scope, &workspace, &user).await?;

@@ -4,7 +4,7 @@ use super::schema::UpdateMember;
 use crate::access_control::roles::effective::may_assign;
 use crate::access_control::roles::model::is_slug;
 use crate::access_control::roles::service::slugs;
-use crate::identity::users::model::{User, workspace_tag};
+use crate::identity::users::model::{User, left_tag, workspace_tag};
 use crate::identity::workspaces::access::Asker;
 use crate::identity::workspaces::model::Workspace;
 use crate::identity::workspaces::service::{self as workspaces, MAX_ROLES, WorkspaceError};
@@ -34,7 +34,8 @@ pub async fn get(
 ) -> Result<Stored<User>, WorkspaceError> {
     let id = UserId::parse(user).map_err(|_| WorkspaceError::NotFound)?;
     let user = tenant.records::<User>().get(id.as_str()).await?;
-    user.filter(|user| is_member(user, workspace)).ok_or(WorkspaceError::NotFound)
+    user.filter(|user| user.deleted_at.is_none() && is_member(user, workspace))
+        .ok_or(WorkspaceError::NotFound)
 }
 
 fn is_member(user: &User, workspace: &Workspace) -> bool {
@@ -123,6 +124,9 @@ pub async fn join(
 ) -> Result<Stored<User>, WorkspaceError> {
     let (id, now) = (workspace.id.as_str(), tenant.now());
     let joined = changed(identity, tenant, user, |old| {
+        if old.deleted_at.is_some() {
+            return Err(WorkspaceError::NotFound);
+        }
         let mut next = old.clone();
         if !is_member(&next, workspace) {
             if next.workspace_ids.len() >= MAX_WORKSPACES {
@@ -310,9 +314,10 @@ pub async fn sweep(
     gone: &Workspace,
     asker: &Asker<'_>,
 ) -> Result<(), WorkspaceError> {
-    let tag = TagMatch::Is(workspace_tag(gone.id.as_str()));
+    let id = gone.id.as_str();
+    let any = [workspace_tag(id), left_tag(id)].map(|tag| vec![TagMatch::Is(tag)]).to_vec();
     loop {
-        let query = Query { limit: 100, ..Query::all(User::KIND) }.with_all(vec![tag.clone()]);
+        let query = Query { limit: 100, ..Query::all(User::KIND) }.with_any(any.clone(), &[]);
         let page = tenant.records::<User>().page(query).await?;
         if page.items.is_empty() {
             return Ok(());
