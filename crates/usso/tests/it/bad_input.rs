@@ -137,6 +137,7 @@ impl Walk {
             .replace("{user_id}", &self.user)
             .replace("{profile_id}", &self.user)
             .replace("{identifier_id}", "identifier_nobodys")
+            .replace("{service}", "target")
             .replace("{kid}", "key_nobody");
         let body = body.into();
         let outside = self.app.anonymous().send(&operation.method, &path, body.clone()).await;
@@ -147,6 +148,7 @@ impl Walk {
             "/apikeys",
             "/agents",
             "/roles",
+            "/scope-catalog",
             "/users",
             "/identifiers",
             "/credentials",
@@ -200,6 +202,7 @@ fn good(operation: &str) -> Value {
         "update_agent" => json!({"name": "Target"}),
         // Refused for what it says: with a right one every request would make a role.
         "create_role" => json!({"name": "Target", "slug": "No Slug"}),
+        "put_scope_catalog" => json!({"scopes": [{"scope": "read:target"}]}),
         "update_role" => json!({"name": "Target"}),
         // Refused for what they say: with right ones every request would make something.
         "create_user" | "add_user_identifier" | "add_identifier" => {
