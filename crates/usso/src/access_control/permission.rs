@@ -41,6 +41,8 @@ pub enum Resource {
     Profiles,
     /// Roles.
     Roles,
+    /// The scope catalog.
+    ScopeCatalog,
     /// Sessions.
     Sessions,
     /// Tenants.
@@ -65,6 +67,7 @@ impl Resource {
             Self::Keys => &["keys", "key"],
             Self::Profiles => &["profiles", "profile"],
             Self::Roles => &["roles", "role"],
+            Self::ScopeCatalog => &["scope-catalog", "scopes"],
             Self::Sessions => &["sessions", "session", "authsession"],
             Self::Tenants => &["tenants", "tenant"],
             Self::Users => &["users", "user"],
