@@ -1,7 +1,7 @@
 //! No credential exceeds its maker: random role lattices, random grants, and one invariant.
 //!
 //! Whatever anybody does, nobody gains by it what the one who did it doesn't hold: of every user in and outside of every
-//! workspace, of every API key and of every session in somebody's name, what it may do after a request is covered by what
+//! workspace, of every API key, of every agent and of every session in somebody's name, what it may do after a request is covered by what
 //! it could do before, together with what the sender of the request holds.
 
 use crate::app::{Requests, TenantHandle, TestApp, User};
@@ -31,8 +31,17 @@ impl Dice {
 
     fn scope(&mut self) -> String {
         let verb = self.pick(&["read", "create", "update", "delete", "manage", "admin", "*", "publish"]);
-        let path =
-            self.pick(&["posts", "blog/posts", "*", "*/posts", "users", "roles", "apikeys", "sso/users"]);
+        let path = self.pick(&[
+            "posts",
+            "blog/posts",
+            "*",
+            "*/posts",
+            "users",
+            "roles",
+            "apikeys",
+            "agents",
+            "sso/users",
+        ]);
         let filter = self.pick(&["", "", "", "?user_id=1", "?tenant_id=org_*"]);
         format!("{verb}:{path}{filter}")
     }
@@ -51,6 +60,7 @@ struct World {
     tenant: TenantHandle,
     people: Vec<User>,
     keys: Vec<String>,
+    agents: Vec<String>,
     /// Access and refresh token of a session in somebody's name, and who began it.
     acting: Vec<(String, String, usize)>,
 }
@@ -73,7 +83,7 @@ impl World {
             app.change_user(&user, |u| u.scopes.clone_from(&scopes)).await;
             people.push(user.again().await);
         }
-        Self { app, tenant, people, keys: Vec::new(), acting: Vec::new() }
+        Self { app, tenant, people, keys: Vec::new(), agents: Vec::new(), acting: Vec::new() }
     }
 
     async fn held(&self, person: usize, workspace: Option<&str>) -> Vec<String> {
@@ -95,6 +105,10 @@ impl World {
             let seen = self.tenant.anonymous().post("/apikeys/verify", json!({"api_key": key})).await;
             all.insert(format!("key {key}"), texts(&seen.json["scopes"]));
         }
+        for agent in &self.agents {
+            let seen = self.people[0].get(&format!("/agents/{agent}")).await;
+            all.insert(format!("agent {agent}"), texts(&seen.json["scopes"]));
+        }
         for (n, (_, refresh, _)) in self.acting.iter().enumerate() {
             let fresh =
                 self.tenant.anonymous().post("/auth/refresh", json!({"refresh_token": refresh})).await;
@@ -112,7 +126,7 @@ impl World {
         let target = dice.roll(self.people.len());
         let whom = format!("/users/{}", self.people[target].id());
         let slug = dice.pick(&SLUGS);
-        match dice.roll(8) {
+        match dice.roll(10) {
             0 => {
                 let body = json!({"name": slug, "slug": slug, "scopes": dice.scopes()});
                 actor.post("/roles", body).await.status == 201
@@ -142,6 +156,17 @@ impl World {
                 let made = actor.post("/apikeys", json!({"scopes": wanted})).await;
                 if made.status == 201 && self.keys.len() < 12 {
                     self.keys.push(made.str("api_key").to_owned());
+                }
+                made.status == 201
+            }
+            7 => {
+                let invited = json!({"user_id": self.people[target].id(), "roles": dice.slugs()});
+                actor.post(&format!("/workspaces/{WORKSPACE}/invitations"), invited).await.status == 201
+            }
+            8 => {
+                let made = actor.post("/agents", json!({"name": slug, "scopes": dice.scopes()})).await;
+                if made.status == 201 && self.agents.len() < 8 {
+                    self.agents.push(made.str("id").to_owned());
                 }
                 made.status == 201
             }

@@ -4,6 +4,7 @@
 //! does. It is found by the digest of its secret and held in [`memory::ApiKeys`]; how often it was used is counted there
 //! and written apart from the key, now and then.
 
+pub mod error;
 pub mod memory;
 pub mod model;
 pub mod routes;

@@ -1,20 +1,19 @@
 //! Making, changing, ending and checking API keys.
 
+use super::error::ApiKeyError;
 use super::model::{ApiKey, ApiKeyUsage, agent_tag};
 use super::secret;
-use crate::access_control::delegation::{DelegationError, may_grant};
+use crate::access_control::delegation::may_grant;
 use crate::identity::agents::model::Agent;
 use crate::identity::users::model::User;
 use crate::identity::{Identity, stale_api_key};
 use crate::tenant::audit::Event;
 use crate::tenant::{Actor, ClientInfo, TenantScope};
 use kernel::{
-    AgentId, Change, KeyId, Problem, ProblemKind, Query, Record, Scope, StorageError, Stored, TagMatch,
-    Timestamp, UserId,
+    AgentId, Change, KeyId, Query, Record, Scope, StorageError, Stored, TagMatch, Timestamp, UserId,
 };
 use protocol::{b64url, scope};
 use secrecy::{ExposeSecret, SecretString};
-use std::borrow::Cow;
 use std::sync::Arc;
 
 /// How many keys a user may have, those made for agents included.
@@ -28,76 +27,6 @@ const MAX_DESCENT: usize = 4;
 
 /// How often a deletion is retried after losing against a change.
 const DELETE_ATTEMPTS: u32 = 16;
-
-/// Why a key can't be made, changed or used.
-#[derive(Debug, thiserror::Error)]
-pub enum ApiKeyError {
-    /// Not a key of this tenant that may be used. Which check failed is not told.
-    #[error("invalid API key")]
-    Refused,
-    /// There is no such key here.
-    #[error("no such API key")]
-    NotFound,
-    /// `If-Match` named another revision.
-    #[error("the API key was changed meanwhile")]
-    Stale,
-    /// A value that can't be.
-    #[error("{0}")]
-    Invalid(Cow<'static, str>),
-    /// The user has [`MAX_KEYS`].
-    #[error("too many API keys")]
-    TooMany,
-    /// The key a request was made with must outlive what it makes.
-    #[error("longer than the API key it is made with")]
-    Outlives,
-    /// Scopes that can't be granted.
-    #[error(transparent)]
-    Scopes(#[from] DelegationError),
-    /// The database refused.
-    #[error(transparent)]
-    Storage(#[from] StorageError),
-}
-
-impl Problem for ApiKeyError {
-    fn kind(&self) -> ProblemKind {
-        match self {
-            Self::Refused => ProblemKind::Unauthenticated,
-            Self::NotFound => ProblemKind::NotFound,
-            Self::Stale => ProblemKind::PreconditionFailed,
-            Self::Invalid(_) => ProblemKind::Invalid,
-            Self::TooMany => ProblemKind::Conflict,
-            Self::Outlives => ProblemKind::Forbidden,
-            Self::Scopes(e) => e.kind(),
-            Self::Storage(e) => crate::tenant::tenants::service::storage_kind(e),
-        }
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Refused => "API_KEY_INVALID",
-            Self::NotFound => "NOT_FOUND",
-            Self::Stale => "PRECONDITION_FAILED",
-            Self::Invalid(_) => "VALIDATION_ERROR",
-            Self::TooMany => "CONFLICT",
-            Self::Outlives => "PERMISSION_DENIED",
-            Self::Scopes(e) => e.code(),
-            Self::Storage(_) => "SERVICE_UNAVAILABLE",
-        }
-    }
-
-    fn detail(&self) -> Cow<'static, str> {
-        match self {
-            Self::Refused => "Invalid API key".into(),
-            Self::NotFound => "Not found".into(),
-            Self::Stale => "The object was changed since it was read".into(),
-            Self::Invalid(detail) => detail.clone(),
-            Self::TooMany => format!("At most {MAX_KEYS} API keys per user").into(),
-            Self::Outlives => "An API key can't give a key more time than it has itself".into(),
-            Self::Scopes(e) => e.detail(),
-            Self::Storage(_) => "The service is temporarily unavailable".into(),
-        }
-    }
-}
 
 /// Who grants: what they hold, and the key they use, if it is one.
 #[derive(Debug, Clone, Copy)]

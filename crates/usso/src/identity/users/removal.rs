@@ -7,14 +7,15 @@ use super::admin::{change, is_system_admin};
 use super::error::UserError;
 use super::model::User;
 use crate::identity::Identity;
+use crate::identity::api_keys::error::ApiKeyError;
 use crate::identity::api_keys::model::ApiKey;
 use crate::identity::api_keys::service as api_keys;
 use crate::identity::sessions::model::Session;
 use crate::identity::stale_user;
-use crate::tenant::audit::Event;
+use crate::tenant::audit::{Event, erasure};
 use crate::tenant::registry::Registry;
 use crate::tenant::{Actor, ClientInfo, SelectionError, TenantScope};
-use kernel::{Query, Record, StorageError, Stored, TagMatch, TenantId, Timestamp, UserId};
+use kernel::{Query, Record, Sort, StorageError, Stored, TagMatch, TenantId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 /// How long a deleted user can be restored, in days.
@@ -38,6 +39,8 @@ pub struct Erasure {
     pub user: UserId,
     /// When.
     pub due_at: Timestamp,
+    /// Whether no grace was asked for.
+    pub at_once: bool,
 }
 
 impl Record for Erasure {
@@ -47,7 +50,14 @@ impl Record for Erasure {
     fn id(&self) -> &str {
         &self.id
     }
+
+    fn sorts(&self) -> Vec<(&'static str, String)> {
+        vec![(DUE, self.due_at.to_rfc3339())]
+    }
 }
+
+/// What reminders are sorted by.
+const DUE: &str = "due_at";
 
 /// Deletes a user: they can't sign in, their sessions and API keys end.
 ///
@@ -60,8 +70,18 @@ pub async fn delete(
     id: &UserId,
     (author, check): (Author<'_>, impl Fn(&Stored<User>) -> Result<(), UserError>),
 ) -> Result<Stored<User>, UserError> {
+    remind(registry, tenant, id, false).await?;
+    close(identity, tenant, id, (author, check)).await
+}
+
+/// Takes a user's access away.
+async fn close(
+    identity: &Identity,
+    tenant: &TenantScope,
+    id: &UserId,
+    (author, check): (Author<'_>, impl Fn(&Stored<User>) -> Result<(), UserError>),
+) -> Result<Stored<User>, UserError> {
     let now = tenant.now();
-    remind(registry, tenant, id, now.plus_seconds(GRACE_DAYS * DAY)).await?;
     let deleted = change(identity, tenant, id, author, |old| {
         check(old)?;
         if old.deleted_at.is_some() {
@@ -85,11 +105,12 @@ async fn remind(
     registry: &Registry,
     tenant: &TenantScope,
     user: &UserId,
-    due_at: Timestamp,
+    at_once: bool,
 ) -> Result<(), StorageError> {
-    let at = tenant.now().unix_micros();
-    let id = format!("{}|{user}|{at}", tenant.id());
-    let reminder = Erasure { id, tenant: tenant.id().clone(), user: user.clone(), due_at };
+    let now = tenant.now();
+    let id = format!("{}|{user}|{}|{at_once}", tenant.id(), now.unix_micros());
+    let due_at = if at_once { now } else { now.plus_seconds(GRACE_DAYS * DAY) };
+    let reminder = Erasure { id, tenant: tenant.id().clone(), user: user.clone(), due_at, at_once };
     match registry.system().records::<Erasure>().insert(reminder, Vec::new()).await {
         Err(StorageError::Exists) | Ok(_) => Ok(()),
         Err(e) => Err(e),
@@ -117,7 +138,8 @@ pub async fn restore(
 }
 
 /// Erases a user for good: the record with its identifiers, credentials and profile, their sessions and keys. They are
-/// deleted first, so that nothing new can begin meanwhile; whatever stops this, it can be done again.
+/// deleted first, so that nothing new can begin meanwhile. What the audit log knows of them beyond their id goes within a
+/// minute, by [`erase_due`], which also goes on when this is stopped.
 ///
 /// # Errors
 /// [`UserError::NotFound`], [`UserError::Protected`].
@@ -128,7 +150,8 @@ pub async fn erase(
     id: &UserId,
     author: Author<'_>,
 ) -> Result<(), UserError> {
-    match delete(registry, identity, tenant, id, (author, |_| Ok(()))).await {
+    remind(registry, tenant, id, true).await?;
+    match close(identity, tenant, id, (author, |_| Ok(()))).await {
         // Deleted before, or not there.
         Ok(_) | Err(UserError::NotFound) => {}
         Err(e) => return Err(e),
@@ -176,8 +199,8 @@ pub(super) async fn end_keys(
         }
         for key in keys {
             match api_keys::delete(identity, tenant, &key.id, (actor, client), |_| Ok(())).await {
-                Ok(_) | Err(api_keys::ApiKeyError::NotFound) => {}
-                Err(api_keys::ApiKeyError::Storage(e)) => return Err(e.into()),
+                Ok(_) | Err(ApiKeyError::NotFound) => {}
+                Err(ApiKeyError::Storage(e)) => return Err(e.into()),
                 Err(_) => return Err(StorageError::Contended.into()),
             }
         }
@@ -204,16 +227,16 @@ pub(super) async fn drop_sessions(
     }
 }
 
-/// Erases the users whose grace is over, and forgets reminders that mean nobody any more.
+/// Erases the users whose grace is over, and takes those who are gone out of the audit log. Events that are still to be
+/// carried out should have been.
 ///
 /// # Errors
 /// When the database is away.
 pub async fn erase_due(registry: &Registry, identity: &Identity) -> Result<(), StorageError> {
     let records = registry.system().records::<Erasure>();
     let mut query = Query { limit: PAGE, ..Query::all(Erasure::KIND) };
-    query.sort.descending = false;
+    query.sort = Sort { field: DUE, descending: false };
     loop {
-        // In the order they were made in, which is that in which they are due.
         let page = records.page(query.clone()).await?.items;
         for reminder in &page {
             if reminder.due_at > registry.system().now() {
@@ -239,15 +262,18 @@ async fn erase_one(registry: &Registry, identity: &Identity, due: &Erasure) -> R
         Err(SelectionError::Storage(e)) => return Err(e),
         Err(e) => return Err(StorageError::Unavailable(e.to_string())),
     };
-    let user = tenant.records::<User>().get(due.user.as_str()).await?;
-    let end = |at: Timestamp| at.plus_seconds(GRACE_DAYS * DAY) <= tenant.now();
-    if !user.is_some_and(|user| user.deleted_at.is_some_and(end)) {
-        // Restored, or erased already.
-        return Ok(());
+    if let Some(user) = tenant.records::<User>().get(due.user.as_str()).await? {
+        let is_due = |at: Timestamp| due.at_once || at.plus_seconds(GRACE_DAYS * DAY) <= tenant.now();
+        if !user.deleted_at.is_some_and(is_due) {
+            // Restored, or deleted once more since.
+            return Ok(());
+        }
+        match remove(identity, &tenant, &due.user, (&Actor::System, &ClientInfo::local())).await {
+            Ok(()) | Err(UserError::NotFound) => {}
+            Err(UserError::Storage(e)) => return Err(e),
+            Err(e) => return Err(StorageError::Unavailable(e.to_string())),
+        }
     }
-    match remove(identity, &tenant, &due.user, (&Actor::System, &ClientInfo::local())).await {
-        Ok(()) | Err(UserError::NotFound) => Ok(()),
-        Err(UserError::Storage(e)) => Err(e),
-        Err(e) => Err(StorageError::Unavailable(e.to_string())),
-    }
+    let chain = (registry.seal(), due.tenant.as_str());
+    erasure::erase(&tenant, chain, due.user.as_str()).await.map(drop)
 }

@@ -88,6 +88,17 @@ async fn erasing_leaves_nothing_of_a_user() {
     let login = json!({"identifier": alice.identifier, "secret": PASSWORD});
     tenant.anonymous().post("/auth/login", login).await.problem(401, "INVALID_CREDENTIALS");
     admin.post("/users", json!({"identifier": alice.identifier})).await.expect(201);
+
+    // Within a minute the audit log knows no more of them than an id that names nobody, and its chain is whole.
+    let of_alice = |e: &usso::tenant::audit::AuditEvent| e.actor == alice.id() || e.target == alice.id();
+    jobs::drain(&app.state).await.expect("the database");
+    assert!(app.audit(&tenant.id).await.iter().filter(|e| of_alice(e)).any(|e| !e.ip.is_empty()));
+    jobs::purge(&app.state).await.expect("the database");
+    let left: Vec<_> = app.audit(&tenant.id).await.into_iter().filter(|e| of_alice(e)).collect();
+    assert!(!left.is_empty());
+    for event in &left {
+        assert!(event.ip.is_empty() && event.user_agent.is_none() && event.data.is_empty(), "{event:?}");
+    }
 }
 
 #[tokio::test]
