@@ -1,5 +1,6 @@
 //! The access control layer: what a caller may do.
 
+pub mod catalog;
 pub mod delegation;
 pub mod permission;
 pub mod roles;

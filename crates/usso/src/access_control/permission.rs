@@ -39,6 +39,8 @@ pub enum Resource {
     Profiles,
     /// Roles.
     Roles,
+    /// The scope catalog.
+    ScopeCatalog,
     /// Sessions.
     Sessions,
     /// Tenants.
@@ -62,6 +64,7 @@ impl Resource {
             Self::Keys => &["keys", "key"],
             Self::Profiles => &["profiles", "profile"],
             Self::Roles => &["roles", "role"],
+            Self::ScopeCatalog => &["scope-catalog", "scopes"],
             Self::Sessions => &["sessions", "session", "authsession"],
             Self::Tenants => &["tenants", "tenant"],
             Self::Users => &["users", "user"],

@@ -1,5 +1,6 @@
 //! From configuration to a running instance. The only place that names adapters.
 
+use crate::access_control::catalog::model::ServiceScopes;
 use crate::access_control::roles::model::Role;
 use crate::app::lease::{self, Lease};
 use crate::app::tls::{self, Tls};
@@ -43,13 +44,14 @@ use tokio::sync::watch;
 pub type StartError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Every kind of record.
-pub fn kinds() -> [KindSpec; 16] {
+pub fn kinds() -> [KindSpec; 17] {
     [
         lease::Instance::spec(),
         lease::Turn::spec(),
         master_key::Installation::spec(),
         Tenant::spec(),
         Role::spec(),
+        ServiceScopes::spec(),
         User::spec(),
         Erasure::spec(),
         Workspace::spec(),

@@ -151,6 +151,7 @@ impl Walk {
             .replace("{identifier_id}", "identifier_nobodys")
             .replace("{workspace_id}", "ws_target")
             .replace("{invitation_id}", &self.invitation)
+            .replace("{service}", "target")
             .replace("{kid}", "key_nobody");
         let body = body.into();
         let outside = self.app.anonymous().send(&operation.method, &path, body.clone()).await;
@@ -161,6 +162,7 @@ impl Walk {
             "/apikeys",
             "/agents",
             "/roles",
+            "/scope-catalog",
             "/users",
             "/identifiers",
             "/credentials",
@@ -215,6 +217,7 @@ fn good(operation: &str) -> Value {
         "update_agent" => json!({"name": "Target"}),
         // Refused for what it says: with a right one every request would make a role.
         "create_role" => json!({"name": "Target", "slug": "No Slug"}),
+        "put_scope_catalog" => json!({"scopes": [{"scope": "read:target"}]}),
         "update_role" => json!({"name": "Target"}),
         // Refused for what they say: with right ones every request would make something.
         "create_user" | "add_user_identifier" | "add_identifier" => {

@@ -37,6 +37,8 @@ enum Id {
     Session,
     ApiKey,
     Tenant,
+    /// A name in the scope catalog, which every tenant may take.
+    Service,
     /// Something an administrator makes by posting to this path, see [`making`].
     Made(&'static str),
     /// The token of an invitation to a workspace.
@@ -182,6 +184,16 @@ fn rows(world: &World) -> BTreeMap<&'static str, Row> {
             Row { body: Some(json!({"description": "{n}"})), ..row(Needs::Admin, Id::Made("/agents")) },
         ),
         ("delete_agent", row(Needs::Admin, Id::Made("/agents"))),
+        ("list_scope_catalog", row(Needs::Session, Id::None)),
+        ("get_scope_catalog", row(Needs::Session, Id::Service)),
+        (
+            "put_scope_catalog",
+            Row {
+                body: Some(json!({"scopes": [{"scope": "no scope"}]})),
+                own: 400,
+                ..row(Needs::Admin, Id::Service)
+            },
+        ),
         ("list_roles", row(Needs::Admin, Id::None)),
         (
             "create_role",
@@ -384,6 +396,10 @@ impl World {
         let key_a = make_key(&a.admin()).await;
         let registration_a = a.admin().post("/agents/registration-keys", json!({})).await.expect(201);
         let registration_a = registration_a.str("registration_key").to_owned();
+        let entry = json!({"scopes": [{"scope": "read:media", "description": CANARY}]});
+        a.admin().send("PUT", "/scope-catalog/media-a", entry).await.expect(200);
+        let entry = json!({"scopes": [{"scope": "read:media"}]});
+        b.admin().send("PUT", "/scope-catalog/media-b", entry).await.expect(200);
         let mut made_a = BTreeMap::new();
         for path in MADE {
             made_a.insert(path, make(&a.admin(), path, 0).await);
@@ -700,6 +716,11 @@ async fn guarded(
             let random = random_like(&foreign);
             vec![("own", own), ("foreign", foreign), ("random", random)]
         }
+        Id::Service => vec![
+            ("own", "media-b".to_owned()),
+            ("foreign", "media-a".to_owned()),
+            ("random", "media-c".to_owned()),
+        ],
         Id::Tenant => vec![
             ("own", "org_company_b".to_owned()),
             ("foreign", "org_company_a".to_owned()),
@@ -724,6 +745,8 @@ async fn guarded(
             (true, Needs::System) => 403,
             (true, Needs::Admin) if !is_admin => 403,
             (true, Needs::Member) if !is_admin => 404,
+            // A name that another tenant has is free here.
+            (true, _) if is_missing && operation.id == "put_scope_catalog" => row.own,
             (true, _) if is_missing => 404,
             (true, _) => row.own,
         };
@@ -800,13 +823,18 @@ async fn visit(walk: &mut Walk<'_>, operation: &Operation, row: &Row, (cell, nam
             (walk.world.user_a.session_id().into(), "session:dd4t400aaaaaaaaaaaaaaaaaaaaaaaaa".into())
         }
         Id::ApiKey => (walk.world.key_a.0.clone(), "key_dd4t400aaaaaaaaaaaaaaaaaaaaaaaaa".into()),
+        Id::Service => ("media-a".into(), "media-c".into()),
         Id::Tenant => ("org_company_a".into(), "org_nobody".into()),
     };
     let foreign = walk.send(operation, &Cell { id: &foreign, ..cell }).await;
     let random = walk.send(operation, &Cell { id: &random, ..cell }).await;
     // Moving is for visitors, too; whatever else needs the system administrator needs them at home.
     let is_closed = row.needs == Needs::System && operation.id != "move_user";
-    let wanted = if is_closed { 403 } else { 404 };
+    let wanted = match operation.id.as_str() {
+        "put_scope_catalog" => row.own,
+        _ if is_closed => 403,
+        _ => 404,
+    };
     let is_same = without_request_id(&foreign) == without_request_id(&random);
     walk.check(is_same && foreign.status == wanted, name, &foreign);
 }

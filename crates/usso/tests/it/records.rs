@@ -6,6 +6,7 @@
 use kernel::{KindSpec, Record};
 use serde_json::Value;
 use std::path::PathBuf;
+use usso::access_control::catalog::model::ServiceScopes;
 use usso::access_control::roles::model::Role;
 use usso::app::lease::{Instance, Turn};
 use usso::app::master_key::Installation;
@@ -64,6 +65,7 @@ fn every_record_once_written_is_readable() {
         check::<Installation>(),
         check::<Tenant>(),
         check::<Role>(),
+        check::<ServiceScopes>(),
         check::<User>(),
         check::<Erasure>(),
         check::<Workspace>(),

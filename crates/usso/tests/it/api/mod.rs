@@ -23,6 +23,7 @@ mod passwords;
 mod refresh;
 mod register;
 mod roles;
+mod scope_catalog;
 mod sessions;
 mod tenant_config;
 mod tenant_deletion;
