@@ -1,8 +1,8 @@
 //! `/apikeys`.
 
-use super::model::ApiKey;
+use super::model::{ApiKey, Bearer};
 use super::schema::{ApiKeyView, CreateApiKey, CreatedApiKeyView, KeyHolderView, UpdateApiKey, VerifyApiKey};
-use super::service::{self, ApiKeyError, Bearer, Edit, Granter, NewApiKey};
+use super::service::{self, ApiKeyError, Edit, Granter, NewApiKey};
 use crate::access_control::permission::{Permission, PermissionDenied, Resource};
 use crate::http::error::{ErrorView, storage};
 use crate::http::list::{ListParams, ListView, Params, answer, flag};
