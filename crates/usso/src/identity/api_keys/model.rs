@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
 use super::secret::Digest;
+use crate::identity::agents::model::Agent;
+use crate::identity::users::model::User;
 
 /// A key. Once expired it is gone.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -86,6 +88,33 @@ impl ApiKey {
     /// Whether it may be used now, its user and the key it was made with aside.
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.is_active && self.expires_at.is_none_or(|end| now < end)
+    }
+}
+
+/// For whom a key is made.
+#[derive(Debug, Clone, Copy)]
+pub enum Bearer<'a> {
+    /// A user.
+    User(&'a User),
+    /// An agent, and the user to whom its key belongs.
+    Agent(&'a Agent, &'a UserId),
+}
+
+impl Bearer<'_> {
+    /// To whom the key belongs.
+    pub fn user_id(&self) -> &UserId {
+        match self {
+            Self::User(user) => &user.id,
+            Self::Agent(_, maker) => maker,
+        }
+    }
+
+    /// Whether it may act in a workspace.
+    pub fn belongs_to(&self, workspace: &str) -> bool {
+        match self {
+            Self::User(user) => user.workspace(Some(workspace)).is_some(),
+            Self::Agent(agent, _) => agent.workspace_id.as_deref() == Some(workspace),
+        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! `/apikeys`.
 
 use super::error::ApiKeyError;
-use super::model::ApiKey;
+use super::model::{ApiKey, Bearer};
 use super::schema::{ApiKeyView, CreateApiKey, CreatedApiKeyView, KeyHolderView, UpdateApiKey, VerifyApiKey};
-use super::service::{self, Bearer, Edit, Granter, NewApiKey};
+use super::service::{self, Edit, Granter, NewApiKey};
 use crate::access_control::permission::{Permission, PermissionDenied, Resource};
 use crate::http::error::{ErrorView, storage};
 use crate::http::list::{ListParams, ListView, Params, answer, flag};

@@ -1,7 +1,7 @@
 //! Making, changing, ending and checking API keys.
 
 use super::error::ApiKeyError;
-use super::model::{ApiKey, ApiKeyUsage, agent_tag};
+use super::model::{ApiKey, ApiKeyUsage, Bearer, agent_tag};
 use super::secret;
 use crate::access_control::delegation::may_grant;
 use crate::identity::agents::model::Agent;
@@ -72,31 +72,6 @@ pub struct NewApiKey {
     pub workspace_id: Option<String>,
     /// When it ends; with the granter's key by default.
     pub expires_at: Option<Timestamp>,
-}
-
-/// For whom a key is made.
-#[derive(Debug, Clone, Copy)]
-pub enum Bearer<'a> {
-    /// A user.
-    User(&'a User),
-    /// An agent, and the user to whom its key belongs.
-    Agent(&'a Agent, &'a UserId),
-}
-
-impl Bearer<'_> {
-    fn user_id(&self) -> &UserId {
-        match self {
-            Self::User(user) => &user.id,
-            Self::Agent(_, maker) => maker,
-        }
-    }
-
-    fn belongs_to(&self, workspace: &str) -> bool {
-        match self {
-            Self::User(user) => user.workspace(Some(workspace)).is_some(),
-            Self::Agent(agent, _) => agent.workspace_id.as_deref() == Some(workspace),
-        }
-    }
 }
 
 /// Makes a key for a user or an agent, which may no more than either of them and the granter; answers its secret, too, which nobody can be told again.
