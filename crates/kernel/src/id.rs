@@ -124,6 +124,10 @@ id!(/// A session: `session:…`.
     SessionId, "session:");
 id!(/// A workspace: `ws_…`.
     WorkspaceId, "ws_");
+id!(/// A referral code: `referral_…`.
+    ReferralId, "referral_");
+id!(/// A route of a gateway: `gatewayroute_…`.
+    GatewayRouteId, "gatewayroute_");
 id!(/// A role: `role_…`.
     RoleId, "role_");
 id!(/// An invitation to a workspace: `invitation_…`.

@@ -26,7 +26,10 @@ pub use collection::{Change, Collection, Page, Stored};
 pub use document::{Document, Revision};
 pub use effect::{Effect, Position, Settlement, StoredEffect, Topic};
 pub use ephemeral::Ephemeral;
-pub use id::{AgentId, InvitationId, KeyId, RoleId, SessionId, TenantId, TokenId, UserId, WorkspaceId};
+pub use id::{
+    AgentId, GatewayRouteId, InvitationId, KeyId, ReferralId, RoleId, SessionId, TenantId, TokenId, UserId,
+    WorkspaceId,
+};
 pub use internet::Internet;
 pub use partition::Partition;
 pub use problem::{Problem, ProblemKind};

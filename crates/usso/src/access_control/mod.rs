@@ -2,6 +2,7 @@
 
 pub mod catalog;
 pub mod delegation;
+pub mod gateway;
 pub mod permission;
 pub mod roles;
 pub mod visible;

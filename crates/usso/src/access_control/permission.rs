@@ -39,6 +39,10 @@ pub enum Resource {
     Keys,
     /// Profiles of users.
     Profiles,
+    /// Referral codes.
+    Referrals,
+    /// Routes of a gateway.
+    GatewayRoutes,
     /// Roles.
     Roles,
     /// The scope catalog.
@@ -66,6 +70,8 @@ impl Resource {
             Self::Audit => &["audit", "audit-logs"],
             Self::Keys => &["keys", "key"],
             Self::Profiles => &["profiles", "profile"],
+            Self::Referrals => &["referrals", "referral", "referralcode"],
+            Self::GatewayRoutes => &["gatewayroutes", "gatewayroute"],
             Self::Roles => &["roles", "role"],
             Self::ScopeCatalog => &["scope-catalog", "scopes"],
             Self::Sessions => &["sessions", "session", "authsession"],

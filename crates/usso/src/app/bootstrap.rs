@@ -45,10 +45,9 @@ pub async fn run(
             let Some(password) = given.or(generated.as_ref()) else { return Ok(None) };
             warn_if_weak(state, &tenant, password).await;
             let new = NewUser {
-                identifier,
-                name: Some("System administrator".to_owned()),
                 roles: vec![ADMIN_ROLE.to_owned()],
                 scopes: vec![SUPERADMIN_SCOPE.to_owned()],
+                ..NewUser::named(identifier, Some("System administrator".to_owned()))
             };
             users::create_unchecked(&state.identity, &tenant, (new, password), Actor::System, &client)
                 .await?;

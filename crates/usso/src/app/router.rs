@@ -1,10 +1,10 @@
 //! One list of routes, from which the router and the OpenAPI document are made.
 
-use crate::access_control::{catalog, roles};
+use crate::access_control::{catalog, gateway, roles};
 use crate::app::archive;
 use crate::http::{AppState, docs, health};
 use crate::identity::sign_in::routes as auth;
-use crate::identity::{agents, api_keys, onboarding, sessions, usage, users, workspaces};
+use crate::identity::{agents, api_keys, onboarding, referrals, sessions, usage, users, workspaces};
 use crate::tenant::{audit, keys, tenants};
 use axum::Router;
 use axum::response::Redirect;
@@ -23,7 +23,7 @@ pub const API: &str = "/api/sso/v1";
     info(title = "USSO", description = "Multi-tenant single sign-on: sign-in, sessions, tokens, tenants. The system administrator \
             has every operation of every tenant at /admin/tenants/{tenant_id}/ and its path below /api/sso/v1.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")),
-    tags((name = "Authentication"), (name = "Sessions"), (name = "API keys"), (name = "Agents"), (name = "Roles"), (name = "Scope catalog"), (name = "Users"), (name = "Profiles"), (name = "Workspaces"), (name = "Tenants"), (name = "Keys"), (name = "Audit"), (name = "Health"))
+    tags((name = "Authentication"), (name = "Sessions"), (name = "API keys"), (name = "Agents"), (name = "Roles"), (name = "Scope catalog"), (name = "Gateway routes"), (name = "Referrals"), (name = "Users"), (name = "Profiles"), (name = "Workspaces"), (name = "Tenants"), (name = "Keys"), (name = "Audit"), (name = "Health"))
 )]
 struct Document;
 
@@ -36,6 +36,8 @@ fn described() -> OpenApiRouter<AppState> {
         .merge(agents::routes::router())
         .merge(agents::registration::routes::router())
         .merge(roles::routes::router())
+        .merge(referrals::routes::router())
+        .merge(gateway::routes::router())
         .merge(catalog::routes::router())
         .merge(users::routes::router())
         .merge(users::identifiers::routes::router())

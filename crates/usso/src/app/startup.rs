@@ -1,6 +1,7 @@
 //! From configuration to a running instance. The only place that names adapters.
 
 use crate::access_control::catalog::model::ServiceScopes;
+use crate::access_control::gateway::model::GatewayRoute;
 use crate::access_control::roles::model::Role;
 use crate::app::lease::{self, Lease};
 use crate::app::tls::{self, Tls};
@@ -13,6 +14,7 @@ use crate::identity::Identity;
 use crate::identity::agents::model::Agent;
 use crate::identity::api_keys::model::{ApiKey, ApiKeyUsage};
 use crate::identity::credentials::{Cost, Hasher, HasherConfig};
+use crate::identity::referrals::model::Referral;
 use crate::identity::sessions::model::Session;
 use crate::identity::users::model::User;
 use crate::identity::users::removal::Erasure;
@@ -45,7 +47,7 @@ use tokio::sync::watch;
 pub type StartError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Every kind of record.
-pub fn kinds() -> [KindSpec; 18] {
+pub fn kinds() -> [KindSpec; 20] {
     [
         lease::Instance::spec(),
         lease::Turn::spec(),
@@ -54,6 +56,8 @@ pub fn kinds() -> [KindSpec; 18] {
         Role::spec(),
         ServiceScopes::spec(),
         User::spec(),
+        Referral::spec(),
+        GatewayRoute::spec(),
         Erasure::spec(),
         Workspace::spec(),
         Invitation::spec(),

@@ -51,6 +51,11 @@ pub const CODES: &[(&str, u16, &str)] = &[
     ("PRECONDITION_FAILED", 412, "The object was changed since it was read."),
     ("RATE_LIMITED", 429, "Too many failed attempts; Retry-After tells when to try again."),
     ("RECENT_SIGN_IN_REQUIRED", 403, "This needs a session that was begun lately: sign in again."),
+    (
+        "REFERRAL_INVALID",
+        400,
+        "The referral code is unknown, switched off, expired or used up; which is not told.",
+    ),
     ("REFRESH_TOKEN_REUSED", 401, "The refresh token was left behind long ago; its session has been ended."),
     ("REGISTRATION_DISABLED", 403, "People do not register themselves here."),
     ("REQUEST_TIMEOUT", 408, "The body did not arrive in time."),

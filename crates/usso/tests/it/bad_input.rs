@@ -147,6 +147,8 @@ impl Walk {
             .replace("{agent_id}", &self.agent)
             .replace("{tenant_id}", "org_target")
             .replace("{role_id}", "target_role")
+            .replace("{referral_id}", "referral_nobodys")
+            .replace("{route_id}", "gatewayroute_nobodys")
             .replace("/members/{user_id}", &format!("/members/{}", self.member))
             .replace("{user_id}", &self.user)
             .replace("{profile_id}", &self.user)
@@ -170,6 +172,8 @@ impl Walk {
             "/credentials",
             "/profiles",
             "/workspaces",
+            "/referrals",
+            "/gatewayroutes",
         ]
         .iter()
         .any(|p| operation.path.contains(p));
@@ -225,6 +229,10 @@ fn good(operation: &str) -> Value {
         "create_user" | "add_user_identifier" | "add_identifier" => {
             json!({"identifier": "1", "type": "telegram_id"})
         }
+        "create_referral" => json!({"code": "-"}),
+        "update_referral" => json!({"max_usage": 5}),
+        "create_gateway_route" => json!({"slug": "No Slug", "title": "x"}),
+        "update_gateway_route" => json!({"title": "Target"}),
         "move_user" => json!({"tenant_id": "org_nobody"}),
         "update_user" => json!({"name": "Target"}),
         "update_user_identifier" => json!({"is_primary": true}),

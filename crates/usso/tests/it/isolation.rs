@@ -51,6 +51,8 @@ fn making(path: &str) -> Value {
     match path {
         "/agents" => json!({"name": "Agent {n}", "description": CANARY}),
         "/roles" => json!({"name": "Role {n}", "description": CANARY}),
+        "/referrals" => json!({"meta_data": {"for": CANARY}}),
+        "/gatewayroutes" => json!({"slug": "route{n}", "title": CANARY}),
         "/users" => json!({"identifier": "made{n}@example.com", "name": CANARY}),
         "/workspaces" => json!({"name": "Workspace {n}", "description": CANARY}),
         other => panic!("{other} has no body here"),
@@ -58,7 +60,7 @@ fn making(path: &str) -> Value {
 }
 
 /// The paths things with ids are made by.
-const MADE: [&str; 4] = ["/agents", "/roles", "/users", "/workspaces"];
+const MADE: [&str; 6] = ["/agents", "/gatewayroutes", "/referrals", "/roles", "/users", "/workspaces"];
 
 /// What must hold for one operation.
 struct Row {
@@ -206,6 +208,32 @@ fn rows(world: &World) -> BTreeMap<&'static str, Row> {
             Row { body: Some(json!({"description": "{n}"})), ..row(Needs::Admin, Id::Made("/roles")) },
         ),
         ("delete_role", row(Needs::Admin, Id::Made("/roles"))),
+        ("list_referrals", row(Needs::Session, Id::None)),
+        (
+            "create_referral",
+            Row { body: Some(json!({"code": "code{n}"})), own: 201, ..row(Needs::Session, Id::None) },
+        ),
+        ("get_referral", row(Needs::Member, Id::Made("/referrals"))),
+        (
+            "update_referral",
+            Row { body: Some(json!({"max_usage": 5})), ..row(Needs::Member, Id::Made("/referrals")) },
+        ),
+        ("delete_referral", row(Needs::Member, Id::Made("/referrals"))),
+        ("list_gateway_routes", row(Needs::Admin, Id::None)),
+        (
+            "create_gateway_route",
+            Row {
+                body: Some(json!({"slug": "made{n}", "title": "Made"})),
+                own: 201,
+                ..row(Needs::Admin, Id::None)
+            },
+        ),
+        ("get_gateway_route", row(Needs::Admin, Id::Made("/gatewayroutes"))),
+        (
+            "update_gateway_route",
+            Row { body: Some(json!({"title": "{n}"})), ..row(Needs::Admin, Id::Made("/gatewayroutes")) },
+        ),
+        ("delete_gateway_route", row(Needs::Admin, Id::Made("/gatewayroutes"))),
         ("list_users", row(Needs::Admin, Id::None)),
         (
             "create_user",

@@ -7,12 +7,14 @@ use kernel::{KindSpec, Record};
 use serde_json::Value;
 use std::path::PathBuf;
 use usso::access_control::catalog::model::ServiceScopes;
+use usso::access_control::gateway::model::GatewayRoute;
 use usso::access_control::roles::model::Role;
 use usso::app::lease::{Instance, Turn};
 use usso::app::master_key::Installation;
 use usso::app::startup;
 use usso::identity::agents::model::Agent;
 use usso::identity::api_keys::model::{ApiKey, ApiKeyUsage};
+use usso::identity::referrals::model::Referral;
 use usso::identity::sessions::model::Session;
 use usso::identity::users::model::User;
 use usso::identity::users::removal::Erasure;
@@ -68,6 +70,8 @@ fn every_record_once_written_is_readable() {
         check::<Role>(),
         check::<ServiceScopes>(),
         check::<User>(),
+        check::<Referral>(),
+        check::<GatewayRoute>(),
         check::<Erasure>(),
         check::<Workspace>(),
         check::<Invitation>(),

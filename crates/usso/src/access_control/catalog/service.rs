@@ -29,7 +29,7 @@ pub enum CatalogError {
     /// A value that can't be.
     #[error("{0}")]
     Invalid(Cow<'static, str>),
-    /// The tenant has [`MAX_SERVICES`].
+    /// The tenant has as many as it may.
     #[error("too many services")]
     TooMany,
     /// The database refused.

@@ -93,6 +93,7 @@ impl Agent {
             history: Vec::new(),
             deleted_at: None,
             moving_to: None,
+            referred_by: None,
             workspace_joined_at: BTreeMap::new(),
         };
         Stored { record, revision: Revision::generate(tenant.random()), created_at: now, updated_at: now }

@@ -140,7 +140,7 @@ async fn add_administrator(
 ) -> Result<Option<String>, OnboardingError> {
     let identifier = parse(&admin.identifier)?;
     let (name, roles) = (admin.name, vec![ADMIN_ROLE.to_owned()]);
-    let new = NewUser { identifier, name, roles, scopes: Vec::new() };
+    let new = NewUser { roles, ..NewUser::named(identifier, name) };
     let actor = authority.actor.clone();
     match admin.password {
         Some(password) => {

@@ -2,6 +2,7 @@
 
 use crate::identity::credentials::HashError;
 use crate::identity::identifiers::IdentifierError;
+use crate::identity::referrals::service::ReferralError;
 use crate::identity::sessions::service::SessionError;
 use crate::identity::users::error::{UserError, hash_kind};
 use kernel::problem::FieldError;
@@ -35,6 +36,9 @@ pub enum SignInError {
     /// The account can't be made.
     #[error(transparent)]
     User(#[from] UserError),
+    /// The referral code can't be used.
+    #[error(transparent)]
+    Referral(#[from] ReferralError),
     /// The session can't be opened.
     #[error(transparent)]
     Session(#[from] SessionError),
@@ -54,6 +58,7 @@ impl Problem for SignInError {
             Self::RateLimited { retry_after } => ProblemKind::TooManyRequests { retry_after: *retry_after },
             Self::AccountInactive | Self::RegistrationDisabled => ProblemKind::Forbidden,
             Self::User(e) => e.kind(),
+            Self::Referral(e) => e.kind(),
             Self::Session(e) => e.kind(),
             Self::Hash(e) => hash_kind(e),
             Self::Storage(e) => crate::tenant::tenants::service::storage_kind(e),
@@ -69,6 +74,7 @@ impl Problem for SignInError {
             Self::RegistrationDisabled => "REGISTRATION_DISABLED",
             Self::MethodNotAllowed(_) => "METHOD_NOT_AVAILABLE",
             Self::User(e) => e.code(),
+            Self::Referral(e) => e.code(),
             Self::Session(e) => e.code(),
             Self::Hash(_) | Self::Storage(_) => "SERVICE_UNAVAILABLE",
         }
@@ -83,6 +89,7 @@ impl Problem for SignInError {
             Self::RegistrationDisabled => "Registration is disabled".into(),
             Self::MethodNotAllowed(_) => "This sign-in method is not available here".into(),
             Self::User(e) => e.detail(),
+            Self::Referral(e) => e.detail(),
             Self::Session(e) => e.detail(),
             Self::Hash(_) | Self::Storage(_) => "The service is temporarily unavailable".into(),
         }
@@ -94,6 +101,7 @@ impl Problem for SignInError {
         };
         match self {
             Self::Identifier(e) => field("identifier", e.to_string()),
+            Self::Referral(e @ ReferralError::Refused) => field("referral_code", e.to_string()),
             Self::User(UserError::WeakPassword(e)) => field("secret", e.to_string()),
             _ => Vec::new(),
         }

@@ -16,6 +16,7 @@ use crate::identity::Identity;
 use crate::identity::attempts::Client;
 use crate::identity::devices::Device;
 use crate::identity::identifiers::{Identifier, IdentifierKind, NormaliseOptions};
+use crate::identity::referrals::service as referrals;
 use crate::identity::sessions::service::{NewSession, SessionError, SignedIn};
 use crate::identity::users::error::UserError;
 use crate::identity::users::model::User;
@@ -40,6 +41,8 @@ pub struct Input {
     pub register: Register,
     /// Display name of a new account.
     pub name: Option<String>,
+    /// The code by which somebody brought a new account.
+    pub referral_code: Option<String>,
     /// The audience of the access tokens.
     pub audience: Option<String>,
     /// The workspace to work in.
@@ -155,15 +158,21 @@ async fn register(
     // Parsed again: reserved names may sign in but nobody may take them (ruling D5).
     let identifier =
         Identifier::parse(Some(identifier.kind()), identifier.value(), &options(context.tenant, false))?;
-    let new = NewUser::named(identifier, input.name.clone());
-    Ok(users::service::create(
-        context.identity,
-        context.tenant,
-        (new, secret),
-        Actor::Anonymous,
-        context.client,
-    )
-    .await?)
+    let referral = match &input.referral_code {
+        Some(code) => Some(referrals::claim(context.tenant, code).await?),
+        None => None,
+    };
+    let new = NewUser {
+        referred_by: referral.as_ref().map(|referral| referral.user_id.clone()),
+        ..NewUser::named(identifier, input.name.clone())
+    };
+    let (identity, tenant) = (context.identity, context.tenant);
+    let made =
+        users::service::create(identity, tenant, (new, secret), Actor::Anonymous, context.client).await;
+    if let (Err(_), Some(referral)) = (&made, &referral) {
+        referrals::release(tenant, &referral.id).await?;
+    }
+    Ok(made?)
 }
 
 fn client_of(context: Context<'_>, account: Option<&Stored<User>>, device: &Device) -> Client {

@@ -144,6 +144,7 @@ fn input(request: Login, register: Register, device: Device) -> Result<Input, Ap
         secret: request.secret.or(request.password),
         register,
         name,
+        referral_code: request.referral_code,
         audience: request.audience,
         workspace_id: request.workspace_id,
         is_rotating: request.refresh_token_rotation.unwrap_or(true),

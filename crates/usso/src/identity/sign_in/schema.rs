@@ -39,6 +39,8 @@ pub struct Login {
     pub register: bool,
     /// Display name of a new account.
     pub name: Option<String>,
+    /// The code by which somebody brought the new account.
+    pub referral_code: Option<String>,
     /// The audience of the access tokens.
     pub audience: Option<String>,
     /// The workspace to work in: one of the user's.

@@ -129,6 +129,9 @@ pub struct User {
     /// When it was deleted; it can be restored until it is erased.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<Timestamp>,
+    /// The user whose referral code it was registered with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub referred_by: Option<UserId>,
     /// The tenant it is being moved to; closed meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moving_to: Option<TenantId>,

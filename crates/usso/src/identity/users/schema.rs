@@ -123,6 +123,9 @@ pub struct UserView {
     /// Further claims.
     #[schema(value_type = Object)]
     pub custom_claims: Map<String, Value>,
+    /// The user whose referral code it was registered with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub referred_by: Option<String>,
     /// The last changes, the newest last; empty in lists.
     #[schema(value_type = Vec<Object>)]
     pub history: Vec<HistoryEntry>,
@@ -171,6 +174,7 @@ impl UserView {
             activation_status: user.activation_status,
             avatar_url: user.avatar_url.clone(),
             custom_claims: user.custom_claims.clone(),
+            referred_by: user.referred_by.as_ref().map(|id| id.as_str().to_owned()),
             history: Vec::new(),
             meta_data: user.meta_data.clone(),
             is_deleted: user.deleted_at.is_some(),

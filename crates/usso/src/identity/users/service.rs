@@ -23,12 +23,14 @@ pub struct NewUser {
     pub roles: Vec<String>,
     /// Scopes.
     pub scopes: Vec<String>,
+    /// Who brought them.
+    pub referred_by: Option<UserId>,
 }
 
 impl NewUser {
     /// Somebody who holds nothing.
     pub fn named(identifier: Identifier, name: Option<String>) -> Self {
-        Self { identifier, name, roles: Vec::new(), scopes: Vec::new() }
+        Self { identifier, name, roles: Vec::new(), scopes: Vec::new(), referred_by: None }
     }
 }
 
@@ -200,6 +202,7 @@ pub(super) fn draft(tenant: &TenantScope, new: NewUser) -> User {
         history: Vec::new(),
         deleted_at: None,
         moving_to: None,
+        referred_by: new.referred_by,
     }
 }
 

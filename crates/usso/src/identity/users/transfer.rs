@@ -73,6 +73,7 @@ fn arriving(old: &User) -> User {
         workspace_joined_at: BTreeMap::new(),
         custom_claims: serde_json::Map::new(),
         moving_to: None,
+        referred_by: None,
         ..old.clone()
     }
 }
