@@ -189,6 +189,11 @@ impl Caller {
         matches!(&self.principal, Principal::Session { session, .. } if session.actor.is_none())
     }
 
+    /// Whether somebody acts in the user's name.
+    pub fn is_impersonated(&self) -> bool {
+        matches!(&self.principal, Principal::Session { session, .. } if session.actor.is_some())
+    }
+
     /// The API key, when it is one.
     pub fn api_key(&self) -> Option<&Stored<ApiKey>> {
         match &self.principal {
@@ -254,7 +259,7 @@ impl<'a> From<&'a Caller> for Asker<'a> {
             user: &caller.user,
             scopes: caller.scopes(),
             workspace: caller.workspace.as_deref(),
-            is_visit: caller.tenant.info.is_visit,
+            is_visit: caller.tenant.info.is_visit || caller.agent().is_some(),
             is_in_person: caller.is_in_person() && !caller.tenant.info.is_visit,
             actor: caller.actor(),
             client: caller.tenant.client(),

@@ -19,7 +19,7 @@ pub mod usage;
 pub mod users;
 pub mod workspaces;
 
-use crate::access_control::permission::narrowed;
+use crate::access_control::permission::{Permission, Resource, narrowed};
 use crate::access_control::roles::effective::{Effective, effective};
 use crate::access_control::roles::memory::Roles;
 use crate::tenant::TenantScope;
@@ -30,6 +30,9 @@ use kernel::{AgentId, KeyId, SessionId, StorageError, Stored, TenantId, UserId};
 use sessions::model::Session;
 use std::sync::Arc;
 use users::model::User;
+
+/// What acting in a user's name needs, as long as it lasts.
+pub const IMPERSONATE: Permission = Permission::new("admin", Resource::Users);
 
 /// How many live sessions, and how many users, are kept in memory.
 const CACHED: usize = 50_000;
@@ -119,10 +122,23 @@ impl Identity {
             return Ok(None);
         };
         let own = self.effective(tenant, &actor, None).await?;
+        if !IMPERSONATE.is_granted(&own.scopes, &user.attributes(tenant.id().as_str())) {
+            return Ok(None);
+        }
         if let Some(narrowed) = narrowed(&held.scopes, &own.scopes) {
             held.scopes = narrowed;
+            held.roles.clear();
         }
         Ok(Some(held))
+    }
+
+    /// Whether the maker of an agent may still sign in; it ends with them. The system administrator's agents in other
+    /// tenants have none there.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn has_maker(&self, tenant: &TenantScope, agent: &Agent) -> Result<bool, StorageError> {
+        Ok(self.user(tenant, &agent.user_id).await?.is_none_or(|maker| maker.may_sign_in()))
     }
 
     /// The hashing pool.

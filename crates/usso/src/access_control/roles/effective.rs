@@ -5,6 +5,7 @@ use crate::access_control::delegation::{DelegationError, may_grant};
 use crate::access_control::permission::{ADMIN_ROLE, ADMIN_SCOPE};
 use crate::tenant::TenantScope;
 use kernel::StorageError;
+use std::collections::HashSet;
 
 /// What somebody was given.
 #[derive(Debug, Clone, Copy, Default)]
@@ -45,25 +46,31 @@ pub async fn effective(
         scopes: assigned.scopes.to_vec(),
         workspace: assigned.workspace.map(str::to_owned),
     };
+    let mut seen: HashSet<String> = held.scopes.iter().cloned().collect();
     for slug in assigned.roles.iter().chain(assigned.workspace_roles) {
         if held.roles.contains(slug) {
             continue;
         }
         if slug == ADMIN_ROLE {
-            add(&mut held.scopes, ADMIN_SCOPE);
+            add(&mut held.scopes, &mut seen, ADMIN_SCOPE);
         } else if let Some(role) = roles.find(tenant, slug, memory_counts).await? {
             if !role.counts_in(assigned.workspace) {
                 continue;
             }
-            role.scopes.iter().for_each(|scope| add(&mut held.scopes, scope));
+            role.scopes.iter().for_each(|scope| add(&mut held.scopes, &mut seen, scope));
         }
         held.roles.push(slug.clone());
     }
     Ok(held)
 }
 
-fn add(scopes: &mut Vec<String>, scope: &str) {
-    if !scopes.iter().any(|s| s == scope) {
+/// Most scopes that somebody can hold; what roles grant beyond doesn't count. A token could hardly carry more, and every
+/// request is judged by them.
+pub const MAX_HELD: usize = 500;
+
+fn add(scopes: &mut Vec<String>, seen: &mut HashSet<String>, scope: &str) {
+    if scopes.len() < MAX_HELD && !seen.contains(scope) {
+        seen.insert(scope.to_owned());
         scopes.push(scope.to_owned());
     }
 }

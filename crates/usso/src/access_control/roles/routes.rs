@@ -78,7 +78,8 @@ pub async fn create(State(state): State<AppState>, request: Request) -> Result<R
     creating::once(&state, request, "create_role", async |caller: &Caller, new: CreateRole| {
         let scope = &caller.tenant.scope;
         let mut attributes = vec![("tenant_id", scope.id().as_str())];
-        attributes.extend(new.workspace_id.iter().map(|id| ("workspace_id", id.as_str())));
+        let workspace = new.workspace_id.iter().filter(|id| !id.trim().is_empty());
+        attributes.extend(workspace.map(|id| ("workspace_id", id.as_str())));
         if !caller.may(CREATE, &attributes) {
             return Err(PermissionDenied(CREATE).into());
         }
@@ -136,6 +137,11 @@ pub async fn update(
 ) -> Result<Tagged<RoleView>, ApiError> {
     let scope = &caller.tenant.scope;
     let found = allowed(&caller, &id, UPDATE).await?;
+    // A permission for the roles of one workspace makes none for another.
+    let workspace_id = request.workspace_id.clone().unwrap_or_else(|| found.workspace_id.clone());
+    if !may(&caller, UPDATE, &Role { workspace_id, ..found.record.clone() }) {
+        return Err(PermissionDenied(UPDATE).into());
+    }
     let author = (caller.actor(), caller.tenant.client());
     let check = |old: &Stored<Role>| stale(&if_match, old);
     let granter = granter(&caller, &author);

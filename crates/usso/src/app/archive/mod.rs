@@ -18,6 +18,7 @@ use crate::app::{coherence, jobs, startup};
 use crate::http::AppState;
 use crate::identity::users::removal::Erasure;
 use crate::tenant::audit::Event;
+use crate::tenant::audit::chain::{AuditHead, Chain, KEY_CONTEXT};
 use crate::tenant::coherence::Stale;
 use crate::tenant::keys::KeySet;
 use crate::tenant::one_time::OneTime;
@@ -148,6 +149,8 @@ pub async fn export(
         let mut body: Value = serde_json::from_str(&document.body).map_err(content)?;
         if document.kind == Tenant::KIND {
             open_secrets(registry, id, &mut body)?;
+        } else if document.kind == AuditHead::KIND {
+            open_chain(registry, id, &mut body)?;
         }
         records::write(document, body, &mut records).map_err(content)?;
     }
@@ -208,7 +211,7 @@ fn taken_apart(
 ) -> Result<(Stored<Tenant>, Vec<Document>), ArchiveError> {
     let content = |text: &str| ArchiveError::Content(text.to_owned());
     let allowed = kinds();
-    let (own, rest): (Vec<_>, Vec<_>) = documents.into_iter().partition(|d| d.kind == Tenant::KIND);
+    let (own, mut rest): (Vec<_>, Vec<_>) = documents.into_iter().partition(|d| d.kind == Tenant::KIND);
     let [own] = own.as_slice() else { return Err(content("not one tenant")) };
     if own.id != header.tenant_id {
         return Err(content("another tenant than it says"));
@@ -225,6 +228,9 @@ fn taken_apart(
         body
     };
     seal_secrets(registry, &id, &mut body)?;
+    for document in rest.iter_mut().filter(|document| document.kind == AuditHead::KIND) {
+        document.body = seal_chain(registry, &id, &document.body)?;
+    }
     let record: Tenant = serde_json::from_value(body).map_err(malformed)?;
     if record.id != id {
         return Err(content("another tenant than it says"));
@@ -301,4 +307,27 @@ fn seal_secrets(registry: &Registry, id: &TenantId, body: &mut Value) -> Result<
         Ok(())
     })
     .map_err(|_| ArchiveError::Content("a secret of the tenant is malformed".to_owned()))
+}
+
+/// The key of a tenant's audit chain stands open in the archive, as its other secrets do: another master key seals it in
+/// its new home, and the chain goes on.
+fn open_chain(registry: &Registry, id: &TenantId, body: &mut Value) -> Result<(), ArchiveError> {
+    let secrets = registry.seal().derive("tenant-secrets", id.as_str())?;
+    if let Some(Value::String(key)) = body.get_mut("key") {
+        let plain = secrets.open(KEY_CONTEXT, key)?;
+        *key = format!("{OPEN}{}", b64url::encode(plain.as_slice()));
+    }
+    Ok(())
+}
+
+fn seal_chain(registry: &Registry, id: &TenantId, body: &str) -> Result<String, ArchiveError> {
+    let malformed = || ArchiveError::Content("the head of the audit chain is malformed".to_owned());
+    let secrets = registry.seal().derive("tenant-secrets", id.as_str())?;
+    let mut head: AuditHead = serde_json::from_str(body).map_err(|_| malformed())?;
+    let plain =
+        head.key.strip_prefix(OPEN).and_then(|text| b64url::decode(text).ok()).ok_or_else(malformed)?;
+    head.key = secrets.seal(KEY_CONTEXT, &plain)?;
+    // Under a key of another size no event could ever be written.
+    Chain::open(registry.seal(), id.as_str(), &head.key).map_err(|_| malformed())?;
+    serde_json::to_string(&head).map_err(|_| malformed())
 }

@@ -170,12 +170,16 @@ pub struct SignedIn {
 /// # Errors
 /// [`AgentAuthError::Refused`]; [`AgentAuthError::Scopes`] for scopes the agent doesn't hold.
 pub async fn exchange(
+    identity: &Identity,
     tenant: &TenantScope,
     issuer: &str,
     token: &str,
     client: &ClientInfo,
 ) -> Result<SignedIn, AgentAuthError> {
     let Proven { agent, assertion } = prove(tenant, token).await?;
+    if !identity.has_maker(tenant, &agent).await? {
+        return Err(AgentAuthError::Refused);
+    }
     let scopes = assertion.scopes.filter(|scopes| !scopes.is_empty());
     if let Some(scopes) = &scopes {
         check_scopes(&agent.scopes, scopes).map_err(|error| match error {
@@ -263,6 +267,9 @@ pub async fn live(
     let agent_id =
         session.agent_id.as_ref().filter(|id| id.as_str() == claims.sub).ok_or(TokenError::Invalid)?;
     let agent = identity.agent(tenant, agent_id).await?.ok_or(TokenError::Revoked)?;
+    if !identity.has_maker(tenant, &agent).await? {
+        return Err(TokenError::Revoked.into());
+    }
     if is_live(tenant, &session, &agent) {
         return Ok((session, agent));
     }

@@ -53,9 +53,14 @@ fn signed(headers: &HeaderMap) -> Result<&str, ApiError> {
     security(("bearer" = [])),
     responses((status = 200, body = AgentLoginView), (status = 400, body = ErrorView),
         (status = 401, body = ErrorView), (status = 403, body = ErrorView)))]
-pub async fn authenticate(tenant: Tenant, headers: HeaderMap) -> Result<Json<AgentLoginView>, ApiError> {
+pub async fn authenticate(
+    State(state): State<AppState>,
+    tenant: Tenant,
+    headers: HeaderMap,
+) -> Result<Json<AgentLoginView>, ApiError> {
     let (issuer, client) = (tenant.issuer(), tenant.client());
-    let signed_in = auth::exchange(&tenant.scope, &issuer, signed(&headers)?, &client).await?;
+    let signed_in =
+        auth::exchange(&state.identity, &tenant.scope, &issuer, signed(&headers)?, &client).await?;
     Ok(Json(AgentLoginView::of(signed_in.tokens)))
 }
 
@@ -101,7 +106,7 @@ async fn allowed(caller: &Caller, id: &str, permission: Permission) -> Result<St
     match service::get(&caller.tenant.scope, id).await {
         Ok(agent) if may(caller, permission, &agent) => Ok(agent),
         Ok(agent) if is_own(caller, &agent) => {
-            if permission == READ || caller.is_signed_in() {
+            if permission == READ || caller.is_in_person() {
                 Ok(agent)
             } else {
                 Err(refused())
@@ -154,7 +159,8 @@ pub async fn create(State(state): State<AppState>, request: Request) -> Result<R
         let scope = &caller.tenant.scope;
         let mut attributes = vec![("tenant_id", scope.id().as_str()), ("user_id", caller.maker().as_str())];
         attributes.extend(new.workspace_id.iter().map(|id| ("workspace_id", id.as_str())));
-        if !caller.may(CREATE, &attributes) {
+        // It would outlive a session in somebody else's name.
+        if !caller.may(CREATE, &attributes) || caller.is_impersonated() {
             return Err(PermissionDenied(CREATE).into());
         }
         check_workspace(caller, new.workspace_id.as_deref())?;
@@ -218,6 +224,13 @@ pub async fn update(
 ) -> Result<Tagged<AgentView>, ApiError> {
     let scope = &caller.tenant.scope;
     let found = allowed(&caller, &id, UPDATE).await?;
+    let moved = Agent {
+        workspace_id: request.workspace_id.clone().unwrap_or_else(|| found.workspace_id.clone()),
+        ..found.record.clone()
+    };
+    if caller.is_impersonated() || may(&caller, UPDATE, &found) && !may(&caller, UPDATE, &moved) {
+        return Err(PermissionDenied(UPDATE).into());
+    }
     check_workspace(&caller, request.workspace_id.as_ref().and_then(|id| id.as_deref()))?;
     let author = (caller.actor(), caller.tenant.client());
     let check = |old: &Stored<Agent>| stale(&if_match, old);

@@ -91,6 +91,9 @@ pub async fn create(
         (None, Bearer::User(_)) => granter.scopes.to_vec(),
         (None, Bearer::Agent(agent, _)) => agent.scopes.clone(),
     };
+    if scopes.len() > MAX_SCOPES {
+        return Err(ApiKeyError::Invalid(format!("scopes: at most {MAX_SCOPES}; say which").into()));
+    }
     if new.scopes.is_some() || matches!(bearer, Bearer::Agent(..)) {
         granter.check_scopes(&scopes)?;
     }
@@ -308,6 +311,11 @@ async fn owner(
 ) -> Result<Option<(Owner, Vec<String>, Option<String>)>, StorageError> {
     if let Some(id) = &key.agent_id {
         let agent = identity.agent(tenant, id).await?.filter(|agent| agent.is_active);
+        if let Some(agent) = &agent
+            && !identity.has_maker(tenant, agent).await?
+        {
+            return Ok(None);
+        }
         return Ok(agent.map(|a| (Owner::Agent(a.clone()), a.scopes.clone(), a.workspace_id.clone())));
     }
     let Some(user) = identity.user(tenant, &key.user_id).await?.filter(|user| user.may_sign_in()) else {

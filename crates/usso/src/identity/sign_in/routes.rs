@@ -6,7 +6,7 @@ use super::schema::{
 };
 use super::{Context, Input, Register, Step, advance};
 use crate::http::caller::{AgentCredential, Presented, Principal, Source};
-use crate::http::error::ErrorView;
+use crate::http::error::{ErrorView, storage};
 use crate::http::list::Params;
 use crate::http::{
     ApiError, AppState, Caller, Json, OptionalJson, Tenant, caller, cookie, csrf, idempotency, json,
@@ -315,7 +315,10 @@ pub async fn verify_token(
     if agents::is_of_agent(&claims) {
         agents::live(&state.identity, &tenant.scope, &claims).await?;
     } else {
-        service::live(&state.identity, &tenant.scope, &claims).await?;
+        let (session, user) = service::live(&state.identity, &tenant.scope, &claims).await?;
+        let workspace = claims.workspace_id.as_deref();
+        let held = state.identity.held_in(&tenant.scope, (&session, &user), workspace).await;
+        held.map_err(|e| storage(&e))?.ok_or(TokenError::Revoked)?;
     }
     service::check_generation(&state.identity, &tenant.scope, &claims).await?;
     let claims = serde_json::to_value(claims.flattened()).unwrap_or_default();

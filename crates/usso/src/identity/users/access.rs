@@ -62,8 +62,5 @@ pub async fn found(
 
 /// Whether scopes grant this on a user.
 pub fn may(tenant: &TenantScope, user: &User, permission: Permission, held: &[String]) -> bool {
-    let id = user.id.as_str();
-    let mut attributes = vec![("tenant_id", tenant.id().as_str()), ("user_id", id), ("id", id), ("uid", id)];
-    attributes.extend(user.workspace_ids.iter().map(|id| ("workspace_id", id.as_str())));
-    permission.is_granted(held, &attributes)
+    permission.is_granted(held, &user.attributes(tenant.id().as_str()))
 }

@@ -5,6 +5,7 @@ use super::error::UserError;
 use super::model::{ActivationStatus, HistoryEntry, User};
 use super::service::{NewUser, check_password, credential_id, draft, insert};
 use crate::access_control::delegation::may_grant;
+use crate::access_control::permission::{Permission, PermissionDenied, Resource, SUPERADMIN_SCOPE};
 use crate::access_control::roles::effective::may_assign;
 use crate::access_control::roles::service::{Granter, slugs};
 use crate::identity::identifiers::{Identifier, IdentifierKind};
@@ -113,6 +114,9 @@ pub async fn update(
         let (mut next, fields) = edited(identity, tenant, (&old, edit.clone()), granter).await?;
         if next == old.record {
             return Ok(old);
+        }
+        if is_system_admin(tenant, &old) && !next.scopes.iter().any(|s| s == SUPERADMIN_SCOPE) {
+            return Err(UserError::Protected);
         }
         let loses_access = old.may_sign_in() && !next.may_sign_in();
         if loses_access {
@@ -302,10 +306,29 @@ async fn granted(
         }
     }
     if edit.workspace_ids.is_some() || edit.workspace_roles.is_some() {
+        check_places(tenant, granter.scopes, (old, &user))?;
         check_membership(identity, tenant, granter.scopes, (Some(old), &user)).await?;
         settle(&mut user, tenant.now());
     }
     Ok(user)
+}
+
+/// Checks that whoever puts a user into workspaces, or takes them out, may do that in each of these: a permission for the
+/// users of one workspace reaches no other.
+fn check_places(tenant: &TenantScope, held: &[String], (old, new): (&User, &User)) -> Result<(), UserError> {
+    let users = Permission::new("create", Resource::Users);
+    let workspaces = Permission::new("manage", Resource::Workspaces);
+    let changed = |a: &User, b: &User| -> Vec<String> {
+        a.workspace_ids.iter().filter(|id| !b.workspace_ids.contains(id)).cloned().collect()
+    };
+    for id in changed(old, new).into_iter().chain(changed(new, old)) {
+        let place = [("tenant_id", tenant.id().as_str()), ("workspace_id", id.as_str())];
+        let workspace = [("tenant_id", tenant.id().as_str()), ("id", id.as_str()), ("uid", id.as_str())];
+        if !users.is_granted(held, &place) && !workspaces.is_granted(held, &workspace) {
+            return Err(PermissionDenied(workspaces).into());
+        }
+    }
+    Ok(())
 }
 
 fn touched(old: &User, new: &User) -> Vec<String> {

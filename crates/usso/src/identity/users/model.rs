@@ -237,6 +237,14 @@ impl User {
         words
     }
 
+    /// What filters of scopes can ask of the user.
+    pub fn attributes<'a>(&'a self, tenant: &'a str) -> Vec<(&'static str, &'a str)> {
+        let id = self.id.as_str();
+        let mut attributes = vec![("tenant_id", tenant), ("user_id", id), ("id", id), ("uid", id)];
+        attributes.extend(self.workspace_ids.iter().map(|id| ("workspace_id", id.as_str())));
+        attributes
+    }
+
     /// Keeps a change in mind.
     pub fn remember(&mut self, entry: HistoryEntry) {
         self.history.push(entry);

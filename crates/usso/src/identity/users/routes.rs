@@ -355,7 +355,8 @@ pub async fn erase(
     Path(id): Path<String>,
 ) -> Result<StatusCode, ApiError> {
     let scope = &caller.tenant.scope;
-    let (user, _) = found(scope, &id, DELETE, changer(&caller, true)).await?;
+    // More than to delete: what the audit log knows of them goes, too.
+    let (user, _) = found(scope, &id, ADMIN, changer(&caller, true)).await?;
     let author = (&caller.actor(), &caller.tenant.client());
     removal::erase(&state.registry, &state.identity, scope, &user.id, author).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -7,7 +7,7 @@
 use super::admin::{change, is_system_admin};
 use super::error::UserError;
 use super::model::User;
-use super::removal::{drop_sessions, end_keys};
+use super::removal::{drop_sessions, end_agents, end_keys};
 use crate::identity::{Identity, stale_user};
 use crate::tenant::audit::Event;
 use crate::tenant::{Actor, ClientInfo, TenantScope};
@@ -57,6 +57,7 @@ pub async fn transfer(
         }
         Err(e) => return Err(e.into()),
     };
+    end_agents(identity, from, id, author).await?;
     end_keys(identity, from, id, author).await?;
     drop_sessions(identity, from, id).await?;
     leave(identity, (from, to), id, author).await?;
@@ -72,6 +73,9 @@ fn arriving(old: &User) -> User {
         workspace_roles: BTreeMap::new(),
         workspace_joined_at: BTreeMap::new(),
         custom_claims: serde_json::Map::new(),
+        // What administrators noted is theirs.
+        meta_data: serde_json::Map::new(),
+        history: Vec::new(),
         moving_to: None,
         referred_by: None,
         ..old.clone()

@@ -7,6 +7,7 @@ use super::members::service::{self as members, MAX_WORKSPACES};
 use super::memory::stale_workspace;
 use super::model::Workspace;
 use super::schema::{CreateWorkspace, UpdateWorkspace};
+use crate::access_control::permission::{ADMIN_ROLE, Permission, Resource};
 use crate::access_control::roles::effective::may_assign;
 use crate::access_control::roles::service::slugs;
 use crate::identity::Identity;
@@ -92,6 +93,14 @@ pub async fn assignable(
     }
     let roles = slugs(tenant, named).await?;
     may_assign(identity.roles(), tenant, held, &roles).await?;
+    // A name that stands for nothing yet is given by those who may name users' roles, or it could be taken in advance.
+    if !Permission::new("update", Resource::Users).is_granted(held, &[("tenant_id", tenant.id().as_str())]) {
+        for slug in roles.iter().filter(|slug| *slug != ADMIN_ROLE) {
+            if identity.roles().find(tenant, slug, false).await?.is_none() {
+                return Err(invalid("roles", &format!("there is no role `{slug}`")));
+            }
+        }
+    }
     Ok(roles)
 }
 

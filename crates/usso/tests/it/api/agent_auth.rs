@@ -514,3 +514,20 @@ async fn a_suspended_tenants_agents_are_refused() {
     export.with(&answer).get("/users").await.problem(403, "TENANT_INACTIVE");
     export.sign_in("two", json!([])).await.problem(403, "TENANT_INACTIVE");
 }
+
+#[tokio::test]
+async fn an_agent_ends_with_its_maker() {
+    let app = TestApp::new().await;
+    let tenant = app.tenant("Company A", &["company-a.com"]).await;
+    let program = Program::new(&tenant, &["read:roles"]).await;
+    let signed_in = program.exchange(&program.sign(&program.claims("one"))).await.expect(200);
+    let there = tenant.anonymous().with_token(signed_in["tokens"]["access"].as_str().expect("a token"));
+    let key = tenant.admin().post("/apikeys", json!({"agent_id": program.id()})).await.expect(201);
+    let by_key = tenant.anonymous().with_header("x-api-key", key.str("api_key"));
+    there.get("/roles").await.expect(200);
+    by_key.get("/roles").await.expect(200);
+    app.change_user(&tenant.admin(), |u| u.is_active = false).await;
+    there.get("/roles").await.problem(401, "TOKEN_REVOKED");
+    by_key.get("/roles").await.problem(401, "API_KEY_INVALID");
+    program.exchange(&program.sign(&program.claims("two"))).await.problem(401, "AGENT_INVALID");
+}

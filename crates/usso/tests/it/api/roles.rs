@@ -301,8 +301,31 @@ async fn a_filter_shows_only_what_it_admits() {
         alice.delete(&format!("/roles/{hidden}")).await.problem(404, "NOT_FOUND");
     }
     make(&alice, json!({"name": "Mine", "workspace_id": "ws_a"})).await;
-    alice.post("/roles", json!({"name": "Not mine"})).await.problem(403, "PERMISSION_DENIED");
+    for elsewhere in [json!(null), json!(" "), json!("ws_b")] {
+        let new = json!({"name": "Not mine", "workspace_id": elsewhere});
+        alice.post("/roles", new).await.problem(403, "PERMISSION_DENIED");
+        let change = json!({"workspace_id": elsewhere});
+        alice.patch(&format!("/roles/{}", ids[0]), change).await.problem(403, "PERMISSION_DENIED");
+    }
     let asked = admin.get("/roles?workspace_id=ws_b&is_active=true").await.expect(200);
     assert_eq!(asked.items().len(), 1);
     assert!(admin.get("/roles?is_active=false").await.expect(200).items().is_empty());
+}
+
+#[tokio::test]
+async fn nobody_holds_more_than_five_hundred_scopes() {
+    let app = TestApp::new().await;
+    let (_, admin, alice) = company(&app).await;
+    let mut slugs = Vec::new();
+    for n in 0..4 {
+        let scopes: Vec<String> = (0..200).map(|s| format!("read:thing{n}x{s}")).collect();
+        let made = make(&admin, json!({"name": format!("Role {n}"), "scopes": scopes})).await;
+        slugs.push(made.str("slug").to_owned());
+    }
+    assign(&app, &alice, &slugs.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let alice = alice.again().await;
+    let seen = claims(&alice, alice.access()).await;
+    assert_eq!(seen["scopes"].as_array().map(Vec::len), Some(500));
+    alice.post("/apikeys", json!({})).await.problem(400, "VALIDATION_ERROR");
+    alice.post("/apikeys", json!({"scopes": ["read:thing0x0"]})).await.expect(201);
 }

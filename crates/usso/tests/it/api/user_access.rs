@@ -291,3 +291,45 @@ async fn a_profile_is_there_for_everybody_and_merges_what_comes() {
     let big = json!({"x": "y".repeat(17_000)});
     alice.patch("/profiles/mine", big).await.problem(400, "VALIDATION_ERROR");
 }
+
+#[tokio::test]
+async fn an_impersonator_changes_nothing_about_signing_in_whatever_both_hold() {
+    let app = TestApp::new().await;
+    let (tenant, admin, alice) = company(&app).await;
+    let scopes = ["admin:users", "admin:credentials", "admin:identifiers", "admin:agents"];
+    let alice = holding(&app, &alice, &scopes).await;
+    let opened = admin.post(&format!("/users/{}/impersonate", alice.id()), ()).await.expect(200);
+    let there = tenant.anonymous().with_token(opened.str("access_token"));
+    let agent = alice.post("/agents", json!({"name": "Mine"})).await.expect(201);
+    for refused in [
+        there.post("/credentials", json!({"method": "password", "secret": OTHER})).await,
+        there
+            .post(
+                &format!("/users/{}/credentials", alice.id()),
+                json!({"method": "password", "secret": OTHER}),
+            )
+            .await,
+        there.post("/identifiers", json!({"identifier": "mine@example.com"})).await,
+        there.post("/agents", json!({"name": "Later"})).await,
+        there.patch(&format!("/agents/{}", agent.str("id")), json!({"name": "Taken"})).await,
+    ] {
+        refused.problem(403, "PERMISSION_DENIED");
+    }
+}
+
+#[tokio::test]
+async fn impersonation_ends_when_its_maker_may_impersonate_no_more() {
+    let app = TestApp::new().await;
+    let (tenant, _, alice) = company(&app).await;
+    let helper = tenant.user("helper").await;
+    let helper = holding(&app, &helper, &["admin:users"]).await;
+    let opened = helper.post(&format!("/users/{}/impersonate", alice.id()), ()).await.expect(200);
+    let there = tenant.anonymous().with_token(opened.str("access_token"));
+    there.get("/me").await.expect(200);
+    holding(&app, &helper, &["update:users"]).await;
+    there.get("/me").await.problem(401, "TOKEN_REVOKED");
+    let token = json!({"token": opened.str("access_token")});
+    tenant.anonymous().post("/auth/verify-token", token).await.problem(401, "TOKEN_REVOKED");
+    let refresh = json!({"refresh_token": opened.str("refresh_token")});
+    tenant.anonymous().post("/auth/refresh", refresh).await.problem(401, "TOKEN_REVOKED");
+}

@@ -316,8 +316,27 @@ async fn the_system_administrator_can_not_be_taken_away() {
     admin.patch(&own, json!({"is_active": false})).await.problem(409, "CONFLICT");
     admin.delete(&own).await.problem(409, "CONFLICT");
     admin.post(&format!("{own}/erase"), ()).await.problem(409, "CONFLICT");
+    admin.patch(&own, json!({"scopes": [], "roles": []})).await.problem(409, "CONFLICT");
+    let helper = app.user("helper").await;
+    let helper = holding(&app, &helper, &["update:users"]).await;
+    helper.patch(&own, json!({"scopes": ["superadmin:posts"]})).await.is(403);
+    helper.patch(&own, json!({"scopes": []})).await.problem(409, "CONFLICT");
     let name = admin.get("/identifiers").await.expect(200).items()[0]["id"].clone();
     let name = name.as_str().expect("an id");
     admin.delete(&format!("/identifiers/{name}")).await.problem(409, "CONFLICT");
     admin.get("/me").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_permission_for_one_workspace_reaches_no_other() {
+    let app = TestApp::new().await;
+    let (_, admin, alice) = company(&app).await;
+    let (a, b) = (workspace(&admin, "A").await, workspace(&admin, "B").await);
+    let bob = make(&admin, json!({"identifier": "bob-b", "workspace_ids": [a]})).await;
+    let bob = path(bob["id"].as_str().expect("an id"));
+    let manager = holding(&app, &alice, &[&format!("update:users?workspace_id={a}")]).await;
+    manager.patch(&bob, json!({"workspace_ids": [a, b]})).await.problem(403, "PERMISSION_DENIED");
+    admin.patch(&bob, json!({"workspace_ids": [a, b]})).await.expect(200);
+    manager.patch(&bob, json!({"workspace_ids": [a]})).await.problem(403, "PERMISSION_DENIED");
+    manager.patch(&bob, json!({"workspace_ids": [b]})).await.expect(200);
 }

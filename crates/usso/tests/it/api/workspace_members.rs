@@ -56,9 +56,12 @@ async fn a_role_can_not_be_assigned_by_who_does_not_hold_it() {
         .post("/roles", json!({"name": "Sleeping", "scopes": ["update:posts"], "is_active": false}))
         .await
         .expect(201);
+    admin.post("/roles", json!({"name": "Viewer", "scopes": ["read:posts"]})).await.expect(201);
     grant(&app, &alice, &["create:workspaces", "read:posts"]).await;
     let alice = alice.again().await;
     make(&alice, "One").await;
+    let unknown = json!({"user_id": bob.id(), "roles": ["unknown"]});
+    alice.post("/workspaces/ws_one/invite", unknown).await.expect(400);
     for role in ["editor", "sleeping", "admin"] {
         let offer = json!({"user_id": bob.id(), "roles": [role]});
         alice.post("/workspaces/ws_one/invite", offer).await.problem(403, "SCOPE_NOT_DELEGABLE");

@@ -71,6 +71,11 @@ async fn a_tenant_goes_on_in_a_fresh_installation_as_if_nothing_had_happened() {
     let shown = on(&a.admin()).get("/tenants/org_company_a").await.expect(200);
     let masked = &shown["config"]["integration"]["oauth_providers"]["g"]["client_secret"];
     assert_eq!(masked, &json!("********"));
+    // The audit log goes on under another master key, in one chain with what happened before.
+    let events = there.audit(&a.id).await;
+    assert!(events.iter().any(|e| e.event == "user.registered" || e.event == "user.created"), "{events:?}");
+    assert!(events.iter().filter(|e| e.event == "session.opened").count() >= 2, "{events:?}");
+    crate::upkeep::audit_is_whole(&there).await;
     let events = here.platform_events().await;
     assert!(events.contains(&"tenant.exported".to_owned()), "{events:?}");
     assert!(there.platform_events().await.contains(&"tenant.imported".to_owned()));

@@ -107,9 +107,7 @@ impl Inhabited {
             assert_eq!(opened.as_slice(), SECRET.as_bytes());
         }
         self.alice.on(app).again().await;
-        let registry = &app.state.registry;
-        let logs = verify_audit::verify(registry.system(), registry.seal(), None).await.expect("a look");
-        assert!(logs.len() >= 3 && logs.iter().all(|(_, log)| log.findings.is_empty()), "{logs:?}");
+        assert!(audit_is_whole(app).await >= 3);
         let events = app.audit("org_default").await;
         assert!(events.len() > self.events, "events go on: {} after {}", events.len(), self.events);
     }
@@ -122,6 +120,14 @@ impl User {
         moved.template_mut().app = app.clone();
         moved
     }
+}
+
+/// Fails if something is wrong with an audit log; tells how many there are.
+async fn audit_is_whole(app: &TestApp) -> usize {
+    let registry = &app.state.registry;
+    let logs = verify_audit::verify(registry.system(), registry.seal(), None).await.expect("a look");
+    assert!(logs.iter().all(|(_, log)| log.findings.is_empty()), "{logs:?}");
+    logs.len()
 }
 
 async fn published(app: &TestApp, host: &str) -> String {

@@ -1,7 +1,7 @@
 //! `/users/{user_id}/identifiers`, and `/identifiers` for the caller's own.
 
 use super::{add, remove, update};
-use crate::access_control::permission::{Permission, Resource};
+use crate::access_control::permission::{Permission, PermissionDenied, Resource};
 use crate::http::error::ErrorView;
 use crate::http::list::{ListView, plain};
 use crate::http::{ApiError, AppState, Caller, Json, creating};
@@ -43,6 +43,10 @@ async fn changeable(
     user: &str,
     permission: Permission,
 ) -> Result<Stored<User>, UserError> {
+    // Nobody changes in somebody's name how anybody signs in.
+    if caller.is_impersonated() {
+        return Err(PermissionDenied(permission).into());
+    }
     let scope = &caller.tenant.scope;
     let own = caller.is_in_person().then_some(&caller.user.id);
     let (user, is_own) = allowed(scope, user, permission, Asker { scopes: caller.scopes(), own }).await?;
