@@ -108,6 +108,9 @@ impl Permission {
     }
 }
 
+/// How the detail of [`PermissionDenied`] begins; the permission follows.
+pub const NEEDS: &str = "This needs the permission ";
+
 /// The caller may not do this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("missing permission")]
@@ -124,7 +127,7 @@ impl Problem for PermissionDenied {
 
     fn detail(&self) -> Cow<'static, str> {
         let name = self.0.resource.names().first().copied().unwrap_or_default();
-        format!("This needs the permission {}:{name}", self.0.verb).into()
+        format!("{NEEDS}{}:{name}", self.0.verb).into()
     }
 }
 

@@ -7,6 +7,7 @@ use crate::app::startup::Instance;
 use crate::http::AppState;
 use crate::identity::api_keys::service::write_usage;
 use crate::identity::users::removal;
+use crate::tenant::audit::tally;
 use crate::tenant::tenants::deletion;
 use crate::tenant::tenants::model::Tenant;
 use crate::tenant::usage;
@@ -141,11 +142,16 @@ pub async fn drain_effects(system: &SystemScope, master: &SealingKey) -> Result<
         let (events, others): (Vec<_>, Vec<_>) =
             due.into_iter().partition(|stored| stored.effect.topic == Topic::Audit);
         let mut outcomes = recorder::record(system, master, events).await;
-        // Nothing makes these yet; keeping them for a version that knows them loses none.
-        outcomes.extend(others.into_iter().map(|stored| {
-            let topic = stored.effect.topic.as_str();
-            (stored.position, Err(StorageError::Corrupt(format!("no worker for {topic}"))))
-        }));
+        for stored in others {
+            let scope = recorder::scope_of(system, &stored.partition);
+            let outcome = match stored.effect.topic {
+                Topic::Tally => tally::tell(&scope, &stored.effect.payload).await,
+                Topic::Checkpoint => recorder::sign(system, master, &stored.partition).await,
+                // Nothing makes these yet; keeping them for a version that knows them loses none.
+                topic => Err(StorageError::Corrupt(format!("no worker for {}", topic.as_str()))),
+            };
+            outcomes.push((stored.position, outcome));
+        }
         let (mut settled, mut away) = (Vec::new(), None);
         for (position, outcome) in outcomes {
             let settlement = match outcome {
@@ -201,7 +207,8 @@ async fn write_requests(system: &SystemScope, id: &TenantId, requests: u64) -> R
     }
 }
 
-/// Removes expired records, and users and tenants that were deleted long enough ago.
+/// Removes expired records, users and tenants that were deleted long enough ago, and events older than their tenant keeps
+/// them.
 ///
 /// # Errors
 /// When the database is away.
@@ -212,5 +219,6 @@ pub async fn purge(state: &AppState) -> Result<(), StorageError> {
     // An event carried out later would be written into a tenant that is gone.
     drain(state).await?;
     removal::erase_due(&state.registry, &state.identity).await?;
-    deletion::bury(&state.registry).await
+    deletion::bury(&state.registry).await?;
+    recorder::remove_old(system, state.registry.seal()).await
 }

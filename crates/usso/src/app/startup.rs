@@ -23,6 +23,7 @@ use crate::identity::workspaces::model::Workspace;
 use crate::tenant::Registry;
 use crate::tenant::audit::AuditEvent;
 use crate::tenant::audit::chain::AuditHead;
+use crate::tenant::audit::checkpoint::Checkpoint;
 use crate::tenant::issuer::BaseUrl;
 use crate::tenant::keys::Succession;
 use crate::tenant::one_time::OneTime;
@@ -47,7 +48,7 @@ use tokio::sync::watch;
 pub type StartError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Every kind of record.
-pub fn kinds() -> [KindSpec; 20] {
+pub fn kinds() -> [KindSpec; 21] {
     [
         lease::Instance::spec(),
         lease::Turn::spec(),
@@ -69,6 +70,7 @@ pub fn kinds() -> [KindSpec; 20] {
         AuditEvent::spec(),
         TenantUsage::spec(),
         AuditHead::spec(),
+        Checkpoint::spec(),
     ]
 }
 

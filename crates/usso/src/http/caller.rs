@@ -286,6 +286,15 @@ impl FromRequestParts<AppState> for Caller {
         if let Some(Visitor(caller)) = parts.extensions.get::<Visitor>() {
             return Ok(caller.clone());
         }
+        let caller = Self::presented(parts, state).await?;
+        // For the edge, which writes down what they are denied.
+        caller.tenant.info.asker.get_or_init(|| (caller.tenant.scope.clone(), caller.actor()));
+        Ok(caller)
+    }
+}
+
+impl Caller {
+    async fn presented(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         let tenant = Tenant::from_request_parts(parts, state).await?;
         let (token, source) = match presented(&parts.headers)?.ok_or_else(not_authenticated)? {
             Presented::Token(token, source) => (token, source),

@@ -4,8 +4,9 @@
 //! its own budget, so a stranger's guessing never locks its owner out. Only failures count. The budget is read before
 //! the secret is checked and again after it matched, so a burst of parallel guesses gains nothing.
 
-use crate::tenant::TenantScope;
+use crate::tenant::audit::tally;
 use crate::tenant::one_time::OneTime;
+use crate::tenant::{ClientInfo, TenantScope};
 use kernel::{Change, Effect, StorageError, Timestamp};
 use serde_json::json;
 use std::net::IpAddr;
@@ -30,11 +31,7 @@ impl Lane {
     pub fn of(identifier: &str, client: &Client) -> Self {
         let client = match client {
             Client::Device(id) => format!("device:{id}"),
-            Client::Address(IpAddr::V4(ip)) => format!("ip:{ip}"),
-            Client::Address(IpAddr::V6(ip)) => match ip.to_ipv4_mapped() {
-                Some(v4) => format!("ip:{v4}"),
-                None => format!("net:{:x?}", ip.segments().get(..4).unwrap_or_default()),
-            },
+            Client::Address(ip) => ClientInfo::network_of(*ip),
         };
         Self { id: OneTime::id_for("attempts", &[identifier, &client]) }
     }
@@ -51,8 +48,8 @@ pub async fn exhausted(tenant: &TenantScope, lane: &Lane) -> Result<Option<u64>,
     Ok(is_spent.then(|| retry_after(budget.expires_at, tenant.now())))
 }
 
-/// Counts a failure, with the event that tells of it, and the event that tells of the last one the budget allows. Answers
-/// the seconds until the budget is fresh, when this failure was more than it allows.
+/// Writes the event of a failure, which may be one of many, and counts it, with the event that tells of the last one the
+/// budget allows. Answers the seconds until the budget is fresh, when this failure was more than it allows.
 ///
 /// # Errors
 /// When the database is away.
@@ -62,10 +59,8 @@ pub async fn record_failure(
     (failed, locked): (Effect, Effect),
 ) -> Result<Option<u64>, StorageError> {
     let limit = u64::from(tenant.profile().settings.login_attempts_limit);
-    let events = |count: u64| match count == limit {
-        true => vec![failed.clone(), locked.clone()],
-        false => vec![failed.clone()],
-    };
+    tally::note(tenant, &failed).await?;
+    let events = |count: u64| if count == limit { vec![locked.clone()] } else { Vec::new() };
     let records = tenant.records::<OneTime>();
     let window = tenant.profile().settings.login_attempts_window;
     let first = OneTime {

@@ -3,6 +3,7 @@
 //! It is one of the three owners of a `SystemScope`. Open tenants are cached; a change of a tenant's record
 //! invalidates its entry before the change is acknowledged.
 
+use crate::tenant::audit::tally::Tallies;
 use crate::tenant::coherence::Stale;
 use crate::tenant::domain::normalise_host;
 use crate::tenant::issuer::{Addressed, BaseUrl, IssuerSet};
@@ -108,6 +109,7 @@ pub struct Registry {
     tenants: Cache<TenantId, Arc<TenantScope>>,
     hosts: Cache<Arc<str>, Arc<Host>>,
     requests: Requests,
+    tallies: Arc<Tallies>,
     /// After the database was away, when to ask it again; microseconds since the epoch.
     retry_at: AtomicI64,
 }
@@ -124,6 +126,7 @@ impl Registry {
             tenants,
             hosts,
             requests: Requests::default(),
+            tallies: Arc::default(),
             retry_at: AtomicI64::new(0),
         }
     }
@@ -323,6 +326,7 @@ impl Registry {
             request_mac: self.seal.derive_mac("request", id.as_str()).map_err(broken)?,
             device_mac: self.seal.derive_mac("device", id.as_str()).map_err(broken)?,
             requests: self.requests.of(&id),
+            tallies: self.tallies.clone(),
             keys,
             tenant,
         };

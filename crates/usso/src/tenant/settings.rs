@@ -83,6 +83,7 @@ const SETTINGS: &[Setting] = &[
     setting(None, "workspace.enabled", Shape::Bool, || json!(true)),
     setting(None, "phone.default_country_code", Shape::Checked(country_code), || Value::Null),
     setting(None, "cookie_domain", Shape::Checked(cookie_domain), || Value::Null),
+    setting(None, "audit.retention_days", Shape::IntOrNull(30, 36_500), || Value::Null),
     setting(None, "cors_origins", Shape::Each(0, origin), || json!([])),
 ];
 
@@ -200,6 +201,7 @@ impl Config {
             default_country_code: self.text("phone.default_country_code"),
             cookie_domain: self.text("cookie_domain"),
             cors_origins: self.texts("cors_origins"),
+            audit_retention_days: self.by_name("audit.retention_days").as_i64(),
         }
     }
 }
@@ -247,6 +249,8 @@ pub struct Settings {
     pub cookie_domain: Option<String>,
     /// Further origins that may call with credentials.
     pub cors_origins: Vec<String>,
+    /// After how many days events are removed; none: never.
+    pub audit_retention_days: Option<i64>,
 }
 
 fn check(shape: Shape, value: &Value) -> Result<(), String> {

@@ -359,6 +359,7 @@ fn rows(world: &World) -> BTreeMap<&'static str, Row> {
             Row { query: Some((format!("actor={}", a.id()), 200)), ..row(Needs::Admin, Id::None) },
         ),
         ("export_audit_events", row(Needs::Admin, Id::None)),
+        ("list_audit_checkpoints", row(Needs::Admin, Id::None)),
         ("get_audit_event", row(Needs::Admin, Id::Event)),
         ("list_tenants", row(Needs::Admin, Id::None)),
         ("create_tenant", Row { body: Some(json!({"name": "Made {n}"})), ..row(Needs::System, Id::None) }),

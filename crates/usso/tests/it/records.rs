@@ -22,6 +22,7 @@ use usso::identity::workspaces::invitations::model::Invitation;
 use usso::identity::workspaces::model::Workspace;
 use usso::tenant::audit::AuditEvent;
 use usso::tenant::audit::chain::AuditHead;
+use usso::tenant::audit::checkpoint::Checkpoint;
 use usso::tenant::one_time::OneTime;
 use usso::tenant::tenants::model::Tenant;
 use usso::tenant::usage::TenantUsage;
@@ -83,6 +84,7 @@ fn every_record_once_written_is_readable() {
         check::<AuditEvent>(),
         check::<TenantUsage>(),
         check::<AuditHead>(),
+        check::<Checkpoint>(),
     ];
     for kind in startup::kinds() {
         assert!(checked.contains(&kind), "{kind:?} is stored, but has no golden document here");

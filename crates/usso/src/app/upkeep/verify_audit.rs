@@ -5,9 +5,9 @@ use crate::app::master_key::{self, MasterKeyError};
 use crate::app::recorder::scope_of;
 use crate::app::startup::StartError;
 use crate::app::upkeep::checksum::for_each_page;
-use crate::tenant::audit::AuditEvent;
 use crate::tenant::audit::chain::AuditHead;
 use crate::tenant::audit::verify::{self, Report};
+use crate::tenant::audit::{AuditEvent, retention};
 use crate::tenant::tenants::model::Tenant;
 use kernel::{Place, Record, StorageError, SystemScope};
 use protocol::seal::SealingKey;
@@ -38,7 +38,9 @@ pub async fn verify(
     }
     let mut reports = Vec::new();
     for owner in owners {
-        let report = verify::verify(&scope_of(system, &owner), (master, &owner)).await?;
+        let scope = scope_of(system, &owner);
+        retention::sweep(&scope).await?;
+        let report = verify::verify(&scope, (master, &owner)).await?;
         reports.push((owner, report));
     }
     Ok(reports)
