@@ -5,6 +5,7 @@ use crate::app::recorder;
 use crate::app::rest;
 use crate::app::startup::Instance;
 use crate::http::AppState;
+use crate::identity::agents::usage as agents;
 use crate::identity::api_keys::service::write_usage;
 use crate::identity::users::removal;
 use crate::tenant::audit::tally;
@@ -186,6 +187,14 @@ pub async fn write_counts(state: &AppState) -> Result<(), StorageError> {
         let scope = state.registry.system().open(tenant.clone(), ());
         if let Err(error) = write_usage(&scope, &usage).await {
             state.identity.api_keys().count_back((tenant, id), &usage);
+            failed = Some(error);
+        }
+    }
+    let used = state.identity.agents_used();
+    for ((tenant, id), at) in used.take() {
+        let scope = state.registry.system().open(tenant.clone(), ());
+        if let Err(error) = agents::write(&scope, &id, at).await {
+            used.note(&tenant, &id, at);
             failed = Some(error);
         }
     }

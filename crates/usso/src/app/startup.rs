@@ -12,6 +12,7 @@ use crate::http::edge::Edge;
 use crate::http::{AppState, HttpConfig};
 use crate::identity::Identity;
 use crate::identity::agents::model::Agent;
+use crate::identity::agents::usage::AgentUsage;
 use crate::identity::api_keys::model::{ApiKey, ApiKeyUsage};
 use crate::identity::credentials::{Cost, Hasher, HasherConfig};
 use crate::identity::referrals::model::Referral;
@@ -48,7 +49,7 @@ use tokio::sync::watch;
 pub type StartError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Every kind of record.
-pub fn kinds() -> [KindSpec; 21] {
+pub fn kinds() -> [KindSpec; 22] {
     [
         lease::Instance::spec(),
         lease::Turn::spec(),
@@ -64,6 +65,7 @@ pub fn kinds() -> [KindSpec; 21] {
         Invitation::spec(),
         Session::spec(),
         Agent::spec(),
+        AgentUsage::spec(),
         ApiKey::spec(),
         ApiKeyUsage::spec(),
         OneTime::spec(),

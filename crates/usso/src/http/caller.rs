@@ -307,6 +307,8 @@ impl Caller {
                         Self { tenant, principal, user, workspace }
                     }
                     Owner::Agent(agent) => {
+                        let now = tenant.scope.now();
+                        state.identity.agents_used().note(tenant.scope.id(), &agent.id, now);
                         let credential = AgentCredential::ApiKey(found.key);
                         let user = Arc::new(agent.stand_in(&tenant.scope));
                         let principal = Principal::Agent { agent, credential, scopes: found.scopes };

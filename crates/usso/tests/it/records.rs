@@ -13,6 +13,7 @@ use usso::app::lease::{Instance, Turn};
 use usso::app::master_key::Installation;
 use usso::app::startup;
 use usso::identity::agents::model::Agent;
+use usso::identity::agents::usage::AgentUsage;
 use usso::identity::api_keys::model::{ApiKey, ApiKeyUsage};
 use usso::identity::referrals::model::Referral;
 use usso::identity::sessions::model::Session;
@@ -78,6 +79,7 @@ fn every_record_once_written_is_readable() {
         check::<Invitation>(),
         check::<Session>(),
         check::<Agent>(),
+        check::<AgentUsage>(),
         check::<ApiKey>(),
         check::<ApiKeyUsage>(),
         check::<OneTime>(),
