@@ -11,6 +11,9 @@ use std::collections::BTreeMap;
 /// How many writes are under way at once, so that they share commits but leave connections to the requests.
 const SIDE_BY_SIDE: usize = 8;
 
+/// The name under which the platform's own records are kept.
+pub const PLATFORM: &str = "platform";
+
 /// How many tenants are looked at together.
 const PAGE: u32 = 100;
 

@@ -11,6 +11,8 @@ use kernel::{Change, Effect, StorageError, Timestamp};
 use serde_json::json;
 use std::net::IpAddr;
 
+const MINUTE: i64 = 60;
+
 /// One budget: an identifier as seen from one client.
 #[derive(Debug, Clone)]
 pub struct Lane {
@@ -83,6 +85,53 @@ pub async fn record_failure(
     // None: the window ended between the two steps, and a fresh one has room.
     let over = counted.filter(|budget| failures(budget) > limit);
     Ok(over.map(|budget| retry_after(budget.expires_at, tenant.now())))
+}
+
+/// Where failures come from that belong to no account.
+#[derive(Debug, Clone, Copy)]
+pub struct Source {
+    /// What they are failures of.
+    pub purpose: &'static str,
+    /// The address.
+    pub ip: IpAddr,
+    /// How many there may be in a minute.
+    pub limit: u64,
+}
+
+/// Counts a failure of a source. Answers the seconds until the next minute when it has had as many as it may; those
+/// beyond are not written. `spent`: the event of the last one.
+///
+/// # Errors
+/// When the database is away.
+pub async fn spend(
+    tenant: &TenantScope,
+    source: &Source,
+    spent: Effect,
+) -> Result<Option<u64>, StorageError> {
+    let id = OneTime::id_for(source.purpose, &[&ClientInfo::network_of(source.ip)]);
+    let records = tenant.records::<OneTime>();
+    let now = tenant.now();
+    if let Some(budget) = records.get(&id).await?
+        && failures(&budget) >= source.limit
+    {
+        return Ok(Some(retry_after(budget.expires_at, now)));
+    }
+    let first =
+        OneTime { id: id.clone(), data: json!({ "failures": 1 }), expires_at: now.plus_seconds(MINUTE) };
+    match records.insert(first, Vec::new()).await {
+        Err(StorageError::Exists) => {}
+        written => return written.map(|_| None),
+    }
+    let counted = records.update::<StorageError>(&id, |old| {
+        let count = failures(old) + 1;
+        let effects = if count == source.limit { vec![spent.clone()] } else { Vec::new() };
+        Ok(Change::Put(OneTime { data: json!({ "failures": count }), ..old.record.clone() }, effects))
+    });
+    match counted.await {
+        // Many at once: they are being counted.
+        Ok(_) | Err(StorageError::Contended) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn failures(budget: &OneTime) -> u64 {

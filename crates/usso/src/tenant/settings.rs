@@ -135,6 +135,18 @@ impl Config {
         }
     }
 
+    /// Whether every setting is one that could have been set.
+    ///
+    /// # Errors
+    /// The name of one that could not.
+    pub fn check(&self) -> Result<(), String> {
+        for (name, value) in &self.set {
+            let known = SETTINGS.iter().find(|setting| setting.nested == name);
+            known.filter(|setting| check(setting.shape, value).is_ok()).ok_or_else(|| name.clone())?;
+        }
+        Ok(())
+    }
+
     /// What was stored without a meaning.
     pub fn extra(&self) -> &Map<String, Value> {
         &self.extra

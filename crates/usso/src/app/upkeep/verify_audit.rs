@@ -2,7 +2,7 @@
 
 use crate::app::jobs;
 use crate::app::master_key::{self, MasterKeyError};
-use crate::app::recorder::scope_of;
+use crate::app::recorder::{PLATFORM, scope_of};
 use crate::app::startup::StartError;
 use crate::app::upkeep::checksum::for_each_page;
 use crate::tenant::audit::chain::AuditHead;
@@ -12,9 +12,6 @@ use crate::tenant::tenants::model::Tenant;
 use kernel::{Place, Record, StorageError, SystemScope};
 use protocol::seal::SealingKey;
 use std::collections::BTreeSet;
-
-/// The name under which the platform's own events are kept.
-const PLATFORM: &str = "platform";
 
 /// Looks at the log of one tenant, or at all of them and the platform's. Nobody else uses the database.
 ///

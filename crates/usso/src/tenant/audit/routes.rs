@@ -5,6 +5,7 @@ use super::checkpoint::{self, Checkpoint};
 use super::schema::{AuditEventView, CheckpointView};
 use super::service::{Export, Filter};
 use crate::access_control::permission::{Permission, PermissionDenied, Resource};
+use crate::access_control::visible::visible;
 use crate::http::error::{ErrorView, storage};
 use crate::http::list::{ListParams, ListView, Params, answer};
 use crate::http::{ApiError, AppState, Caller, Json};
@@ -15,7 +16,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, StreamExt};
 use http::{HeaderValue, header};
 use kernel::problem::FieldError;
-use kernel::{ProblemKind, Query, Record};
+use kernel::{ProblemKind, Query, Record, TagMatch};
 use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -45,7 +46,7 @@ pub struct AuditFilter {
     result: Option<String>,
 }
 
-fn query(params: &ListParams, filter: AuditFilter) -> Result<Query, ApiError> {
+fn query(caller: &Caller, params: &ListParams, filter: AuditFilter) -> Result<Query, ApiError> {
     if filter.result.as_deref().is_some_and(|result| !matches!(result, "success" | "failure")) {
         let msg = "must be success or failure";
         let loc = vec!["query".into(), "result".into()];
@@ -54,7 +55,15 @@ fn query(params: &ListParams, filter: AuditFilter) -> Result<Query, ApiError> {
     }
     let AuditFilter { event, actor, target, result } = filter;
     let filter = Filter { event, actor, target, result };
-    Ok(params.query(AuditEvent::KIND, &["created_at"])?.with_all(filter.tags()))
+    let seen = seen(caller).ok_or(PermissionDenied(READ))?;
+    Ok(params.query(AuditEvent::KIND, &["created_at"])?.with_any(seen, &filter.tags()))
+}
+
+/// What the caller sees of the log: any of these, each all of its tags.
+fn seen(caller: &Caller) -> Option<Vec<Vec<TagMatch>>> {
+    let fixed = [("tenant_id", caller.tenant.scope.id().as_str())];
+    let tagged = [("actor", "actor:"), ("target", "target:"), ("event", "event:"), ("result", "result:")];
+    visible(READ, caller.scopes(), &fixed, &tagged)
 }
 
 fn admit(caller: &Caller) -> Result<(), ApiError> {
@@ -72,8 +81,7 @@ pub async fn list(
     Params(params): Params<ListParams>,
     Params(filter): Params<AuditFilter>,
 ) -> Result<Response, ApiError> {
-    admit(&caller)?;
-    let query = query(&params, filter)?;
+    let query = query(&caller, &params, filter)?;
     let scope = &caller.tenant.scope;
     let page = scope.records::<AuditEvent>().page(query.clone()).await.map_err(|e| storage(&e))?;
     answer(&query, &page, |event| AuditEventView::of(scope.id().as_str(), event))
@@ -85,9 +93,15 @@ pub async fn list(
     responses((status = 200, body = AuditEventView), (status = 401, body = ErrorView),
         (status = 403, body = ErrorView), (status = 404, body = ErrorView)))]
 pub async fn get(caller: Caller, Path(id): Path<String>) -> Result<Json<AuditEventView>, ApiError> {
-    admit(&caller)?;
+    seen(&caller).ok_or(PermissionDenied(READ))?;
     let scope = &caller.tenant.scope;
     let found = scope.records::<AuditEvent>().get(&id).await.map_err(|e| storage(&e))?;
+    let found = found.filter(|event| {
+        let AuditEvent { event, actor, target, result, .. } = &event.record;
+        let tenant = ("tenant_id", scope.id().as_str());
+        caller
+            .may(READ, &[tenant, ("actor", actor), ("target", target), ("event", event), ("result", result)])
+    });
     let found = found.ok_or_else(|| ApiError::new(ProblemKind::NotFound, "NOT_FOUND", "Event not found"))?;
     Ok(Json(AuditEventView::of(scope.id().as_str(), &found)))
 }
@@ -123,8 +137,7 @@ pub async fn export(
     Params(params): Params<ListParams>,
     Params(filter): Params<AuditFilter>,
 ) -> Result<Response, ApiError> {
-    admit(&caller)?;
-    let query = query(&params, filter)?;
+    let query = query(&caller, &params, filter)?;
     let is_whole = query.any_of.iter().all(Vec::is_empty) && query.created_to.is_none();
     let checkpoints = if is_whole { checkpoint_lines(&caller.tenant.scope).await } else { Ok(String::new()) };
     let checkpoints = checkpoints.map_err(|e| storage(&e))?;
