@@ -46,14 +46,30 @@ fn may(caller: &Caller, permission: Permission, session: &Session) -> bool {
     caller.may(permission, &attributes)
 }
 
+/// The sessions a permission opens: any of these, each all of its tags.
+fn shown(caller: &Caller, permission: Permission) -> Option<Vec<Vec<TagMatch>>> {
+    let fixed = [("tenant_id", caller.tenant.scope.id().as_str())];
+    visible(permission, caller.scopes(), &fixed, &[("user_id", "user:"), ("agent_id", "agent:")])
+}
+
 /// Finds a session that the caller may do this with: their own, and those the permission admits. One of their API keys
 /// needs the permission. Who acts in the user's name changes none but the session they act in.
 async fn allowed(caller: &Caller, id: &str, permission: Permission) -> Result<Stored<Session>, ApiError> {
-    let session = service::get(&caller.tenant.scope, id, None).await?;
+    let seen = |session: &Stored<Session>| {
+        session.user_id == caller.user.id || may(caller, READ, session) || may(caller, permission, session)
+    };
+    let session = match service::get(&caller.tenant.scope, id).await {
+        Ok(session) if seen(&session) => session,
+        // Of what can't be seen nobody learns whether it is there.
+        Ok(_) | Err(SessionError::NotFound) => {
+            let needs_it = permission != READ && !caller.is_signed_in();
+            let is_denied = needs_it && shown(caller, permission).is_none();
+            let denied = || PermissionDenied(permission).into();
+            return Err(if is_denied { denied() } else { SessionError::NotFound.into() });
+        }
+        Err(error) => return Err(error.into()),
+    };
     let is_own = session.user_id == caller.user.id;
-    if !is_own && !may(caller, READ, &session) && !may(caller, permission, &session) {
-        return Err(SessionError::NotFound.into());
-    }
     let is_other = caller.session_id() != Some(&session.id);
     if permission != READ && caller.is_impersonated() && is_other {
         return Err(PermissionDenied(permission).into());
@@ -97,9 +113,7 @@ pub async fn list(
     Params(params): Params<ListParams>,
     Params(filter): Params<SessionFilter>,
 ) -> Result<Response, ApiError> {
-    let fixed = [("tenant_id", caller.tenant.scope.id().as_str())];
-    let tagged = [("user_id", "user:"), ("agent_id", "agent:")];
-    let mut seen = visible(READ, caller.scopes(), &fixed, &tagged).unwrap_or_default();
+    let mut seen = shown(&caller, READ).unwrap_or_default();
     seen.push(vec![TagMatch::Is(format!("user:{}", caller.user.id))]);
     let mut tags: Vec<_> = filter.user_id.iter().map(|id| TagMatch::Is(format!("user:{id}"))).collect();
     if let Some(active) = flag("is_active", filter.is_active.as_deref())? {
