@@ -89,7 +89,9 @@ pub fn check(_: &mut Bench) -> Result<Vec<Row>> {
     held.push("read:users?tenant_id=org_acme".to_owned());
     let attributes = [("tenant_id", "org_acme"), ("user_id", "user:1"), ("id", "user:1"), ("uid", "user:1")];
     let read = Permission::new("read", Resource::Users);
-    if !read.is_granted(&held, &attributes) || read.is_granted(held.get(..SCOPES - 1).unwrap_or_default(), &attributes) {
+    if !read.is_granted(&held, &attributes)
+        || read.is_granted(held.get(..SCOPES - 1).unwrap_or_default(), &attributes)
+    {
         return Err(Error::other("the check is wrong"));
     }
     let mut best = f64::MAX;

@@ -71,7 +71,8 @@ async fn fill(directory: &Path) -> Result<()> {
                 workspace_id: None,
             };
             let now = tenant.now();
-            let document = encode(&role, Revision::generate(&SystemRandom), now, now).map_err(Error::other)?;
+            let document =
+                encode(&role, Revision::generate(&SystemRandom), now, now).map_err(Error::other)?;
             Ok(Located { partition: tenant.id().as_str().to_owned(), document })
         });
         let roles: Vec<Located> = roles.collect::<Result<_>>()?;
@@ -88,7 +89,8 @@ pub fn weigh(directory: &Path) -> Result<u64> {
         let (registry, identity) = (&instance.state.registry, &instance.state.identity);
         let mut query = Query { limit: 500, ..Query::all(Tenant::KIND) };
         loop {
-            let page = registry.system().records::<Tenant>().page(query.clone()).await.map_err(Error::other)?;
+            let page =
+                registry.system().records::<Tenant>().page(query.clone()).await.map_err(Error::other)?;
             for tenant in &page.items {
                 let scope = registry.open(&tenant.id).await.map_err(Error::other)?;
                 let scope = scope.ok_or_else(|| Error::other("a tenant is not there"))?;
