@@ -755,7 +755,13 @@ async fn guarded(
 ) {
     let (who, credential, is_own, is_admin) = caller;
     let world = walk.world;
-    let own = if *is_admin { world.b.admin() } else { world.user_b.clone() };
+    let own = match (*who, is_admin) {
+        ("holder B", _) => world.holder_b.clone(),
+        (_, true) => world.b.admin(),
+        (_, false) => world.user_b.clone(),
+    };
+    // Nobody belongs to more than a hundred workspaces.
+    let maker = if *is_admin { own.clone() } else { world.b.admin() };
     let own = match (is_own, row.id) {
         (true, Id::Session) => own.again().await.session_id().to_owned(),
         (true, Id::ApiKey) => own.post("/apikeys", json!({})).await.expect(201).str("id").to_owned(),
@@ -766,8 +772,8 @@ async fn guarded(
         }
         (true, Id::Invitation) => {
             walk.serial += 1;
-            let workspace = make(&world.b.admin(), "/workspaces", walk.serial).await;
-            make_invitation(&world.b.admin(), &workspace, walk.serial).await
+            let workspace = make(&maker, "/workspaces", walk.serial).await;
+            make_invitation(&maker, &workspace, walk.serial).await
         }
         _ => world.user_b.session_id().to_owned(),
     };
