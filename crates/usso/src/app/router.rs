@@ -5,8 +5,10 @@ use crate::app::archive;
 use crate::http::{AppState, docs, health};
 use crate::identity::sign_in::enrolment::routes as enrolment;
 use crate::identity::sign_in::routes as auth;
-use crate::identity::{agents, api_keys, onboarding, referrals, sessions, usage, users, workspaces};
-use crate::tenant::{audit, keys, tenants};
+use crate::identity::{
+    agents, api_keys, codes, links, onboarding, recovery, referrals, sessions, usage, users, workspaces,
+};
+use crate::tenant::{audit, keys, messaging, tenants};
 use axum::Router;
 use axum::response::Redirect;
 use axum::routing::{get, post};
@@ -32,6 +34,9 @@ fn described() -> OpenApiRouter<AppState> {
     let api = OpenApiRouter::new()
         .merge(auth::router())
         .merge(enrolment::router())
+        .merge(codes::routes::router())
+        .merge(links::routes::router())
+        .merge(recovery::routes::router())
         .merge(onboarding::routes::router())
         .merge(sessions::routes::router())
         .merge(api_keys::routes::router())
@@ -53,6 +58,7 @@ fn described() -> OpenApiRouter<AppState> {
         .merge(tenants::domains::routes::router())
         .merge(archive::routes::router())
         .merge(tenants::public::routes::router())
+        .merge(messaging::routes::router())
         .merge(keys::admin::routes::router())
         .merge(audit::routes::router());
     OpenApiRouter::with_openapi(Document::openapi())

@@ -48,6 +48,8 @@ pub const CODES: &[(&str, u16, &str)] = &[
     ("ORIGIN_NOT_ALLOWED", 403, "A request that relies on cookies came from a page of another origin."),
     ("PAYLOAD_TOO_LARGE", 413, "The body is larger than allowed."),
     ("PERMISSION_DENIED", 403, "The credential is valid but may not do this."),
+    ("DELIVERY_UNAVAILABLE", 503, "No way to send messages over this channel is configured."),
+    ("LINK_INVALID", 401, "The link was used before, is too old, or was never one of this tenant."),
     (
         "MFA_REQUIRED",
         401,

@@ -19,6 +19,7 @@ pub mod health;
 pub mod idempotency;
 pub mod json;
 pub mod list;
+pub mod own_page;
 pub mod request_info;
 pub mod revision;
 pub mod signed_in;
@@ -26,7 +27,7 @@ pub mod state;
 pub mod tenant;
 mod visit;
 
-pub use caller::{Caller, SystemAdmin};
+pub use caller::{Caller, OptionalCaller, SystemAdmin};
 pub use error::{ApiError, ErrorView};
 pub use json::{Json, OptionalJson};
 pub use request_info::RequestInfo;

@@ -99,6 +99,8 @@ const SETTINGS: &[Setting] = &[
     setting(None, "registration.allow_self_deactivate", Shape::Bool, || json!(false)),
     setting(None, "workspace.enabled", Shape::Bool, || json!(true)),
     setting(None, "phone.default_country_code", Shape::Checked(country_code), || Value::Null),
+    setting(None, "default_language", Shape::Checked(language), || json!("en")),
+    setting(None, "messages_per_day", Shape::Int(1, 10_000_000), || json!(10_000)),
     setting(None, "cookie_domain", Shape::Checked(cookie_domain), || Value::Null),
     setting(None, "cors_origins", Shape::Each(0, origin), || json!([])),
 ];
@@ -235,6 +237,8 @@ impl Config {
             registration_is_allowed: self.flag("registration.is_allowed"),
             allow_self_deactivate: self.flag("registration.allow_self_deactivate"),
             workspace_enabled: self.flag("workspace.enabled"),
+            default_language: self.text("default_language").unwrap_or_else(|| "en".to_owned()),
+            messages_per_day: self.int("messages_per_day").unsigned_abs(),
             default_country_code: self.text("phone.default_country_code"),
             cookie_domain: self.text("cookie_domain"),
             cors_origins: self.texts("cors_origins"),
@@ -306,6 +310,10 @@ pub struct Settings {
     pub allow_self_deactivate: bool,
     /// Whether there are workspaces.
     pub workspace_enabled: bool,
+    /// The language messages are written in.
+    pub default_language: String,
+    /// How many messages may be sent in a day.
+    pub messages_per_day: u64,
     /// Prefixed to national phone numbers.
     pub default_country_code: Option<String>,
     /// The `Domain` of the access-token cookie.
@@ -362,6 +370,17 @@ const EVERY_METHOD: [&str; 10] = [
 fn login_method(text: &str) -> Result<(), &'static str> {
     let is_known = LOGIN_METHODS.split(' ').any(|known| known == text);
     if is_known { Ok(()) } else { Err("names an unknown way to sign in") }
+}
+
+/// A language tag as far as one needs it: `en`, `fa`, `pt-BR` (RFC 5646 section 2.1).
+fn language(text: &str) -> Result<(), &'static str> {
+    let is_part =
+        |part: &str| (2..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric());
+    if text.len() <= 16 && text.split('-').all(is_part) {
+        Ok(())
+    } else {
+        Err("must be a language such as en or fa")
+    }
 }
 
 fn country_code(text: &str) -> Result<(), &'static str> {

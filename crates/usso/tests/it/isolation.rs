@@ -105,6 +105,49 @@ fn rows(world: &World) -> BTreeMap<&'static str, Row> {
                 ..row(Needs::Nothing, Id::None)
             },
         ),
+        // What is sent to whom has tests of its own; here nothing leaves the budgets of messages.
+        (
+            "request_otp",
+            Row { foreign: vec![(json!({"identifier": "nobody"}), 400)], ..row(Needs::Nothing, Id::None) },
+        ),
+        (
+            "activate",
+            Row {
+                foreign: vec![(json!({"identifier": a.identifier, "code": "000000"}), 401)],
+                ..row(Needs::Nothing, Id::None)
+            },
+        ),
+        (
+            "request_magic_link",
+            Row { foreign: vec![(json!({"identifier": "nobody"}), 400)], ..row(Needs::Nothing, Id::None) },
+        ),
+        (
+            "use_magic_link",
+            Row { foreign: vec![(json!({"token": a.access()}), 401)], ..row(Needs::Nothing, Id::None) },
+        ),
+        (
+            "follow_magic_link",
+            Row { query: Some((format!("token={}", a.access()), 401)), ..row(Needs::Nothing, Id::None) },
+        ),
+        (
+            "reset_password",
+            Row {
+                foreign: vec![(json!({"token": a.access(), "new_password": PASSWORD}), 401)],
+                ..row(Needs::Nothing, Id::None)
+            },
+        ),
+        (
+            "change_password",
+            Row {
+                body: Some(json!({"old_password": PASSWORD, "new_password": PASSWORD})),
+                own: 204,
+                ..row(Needs::Session, Id::None)
+            },
+        ),
+        (
+            "preview_template",
+            Row { body: Some(json!({"template": "magic_link"})), ..row(Needs::Admin, Id::Tenant) },
+        ),
         ("register", Row { body: Some(registration), ..row(Needs::Nothing, Id::None) }),
         (
             "refresh",
