@@ -4,7 +4,9 @@ use crate::access_control::{catalog, gateway, roles};
 use crate::app::archive;
 use crate::http::{AppState, docs, health};
 use crate::identity::sign_in::routes as auth;
-use crate::identity::{agents, api_keys, onboarding, referrals, sessions, usage, users, workspaces};
+use crate::identity::{
+    agents, api_keys, onboarding, passkeys, referrals, sessions, usage, users, workspaces,
+};
 use crate::tenant::{audit, keys, tenants};
 use axum::Router;
 use axum::response::Redirect;
@@ -42,6 +44,7 @@ fn described() -> OpenApiRouter<AppState> {
         .merge(users::routes::router())
         .merge(users::identifiers::routes::router())
         .merge(users::credentials::routes::router())
+        .merge(passkeys::routes::router())
         .merge(users::profile::routes::router())
         .merge(workspaces::routes::router())
         .merge(workspaces::members::routes::router())
@@ -56,6 +59,7 @@ fn described() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(Document::openapi())
         .nest(API, api)
         .merge(keys::routes::router())
+        .merge(passkeys::routes::root())
         .merge(health::router())
 }
 

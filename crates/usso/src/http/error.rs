@@ -46,6 +46,11 @@ pub const CODES: &[(&str, u16, &str)] = &[
     ("NOT_AUTHENTICATED", 401, "No credential was presented."),
     ("NOT_FOUND", 404, "No such thing here, or it is not yours to know of."),
     ("ORIGIN_NOT_ALLOWED", 403, "A request that relies on cookies came from a page of another origin."),
+    (
+        "PASSKEY_INVALID",
+        400,
+        "What the authenticator answered makes no passkey; the detail says why. Ask for new options.",
+    ),
     ("PAYLOAD_TOO_LARGE", 413, "The body is larger than allowed."),
     ("PERMISSION_DENIED", 403, "The credential is valid but may not do this."),
     ("PRECONDITION_FAILED", 412, "The object was changed since it was read."),

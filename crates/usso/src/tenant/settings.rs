@@ -65,7 +65,7 @@ const SETTINGS: &[Setting] = &[
         Some("allowed_login_methods"),
         "auth.allowed_login_methods",
         Shape::Each(1, login_method),
-        || json!(["password"]),
+        || json!(["password", "webauthn"]),
     ),
     setting(Some("login_attempts_limit"), "auth.login_attempts_limit", Shape::Int(1, 100), || json!(5)),
     setting(Some("login_attempts_window"), "auth.login_attempts_window", Shape::Int(1, 86_400), || {

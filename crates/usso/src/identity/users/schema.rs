@@ -62,7 +62,11 @@ pub struct CredentialView {
     /// The same as `type`.
     pub method: String,
     /// `internal`, or the name of a provider.
-    pub provider: &'static str,
+    pub provider: String,
+    /// What its owner calls it.
+    pub name: Option<String>,
+    /// What it is called at its provider; a passkey's id.
+    pub external_id: Option<String>,
     /// Whether it may be used.
     pub is_active: bool,
     /// Always false.
@@ -211,8 +215,10 @@ pub fn credential_view(tenant_id: &str, user: &Stored<User>, credential: &Creden
         uid: credential.id.clone(),
         kind: credential.method.clone(),
         method: credential.method.clone(),
-        provider: "internal",
-        is_active: true,
+        provider: credential.provider.clone().unwrap_or_else(|| "internal".to_owned()),
+        name: credential.name.clone(),
+        external_id: credential.external_id.clone(),
+        is_active: credential.is_active,
         is_deleted: false,
         user_id: user.id.as_str().to_owned(),
         tenant_id: tenant_id.to_owned(),

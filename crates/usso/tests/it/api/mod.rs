@@ -21,6 +21,7 @@ mod login_attempts;
 mod logout;
 mod me;
 mod openapi;
+mod passkeys;
 mod passwords;
 mod referrals;
 mod refresh;

@@ -12,6 +12,7 @@
 //! checked for what every answer must have (see [`Answer`]).
 
 mod answer;
+pub mod authenticator;
 mod browser;
 mod database;
 mod internet;
