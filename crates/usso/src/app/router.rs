@@ -5,7 +5,7 @@ use crate::app::archive;
 use crate::http::{AppState, docs, health};
 use crate::identity::sign_in::routes as auth;
 use crate::identity::{
-    agents, api_keys, onboarding, passkeys, referrals, sessions, usage, users, workspaces,
+    agents, api_keys, captcha, onboarding, passkeys, referrals, sessions, usage, users, workspaces,
 };
 use crate::tenant::{audit, keys, tenants};
 use axum::Router;
@@ -45,6 +45,7 @@ fn described() -> OpenApiRouter<AppState> {
         .merge(users::identifiers::routes::router())
         .merge(users::credentials::routes::router())
         .merge(passkeys::routes::router())
+        .merge(captcha::routes::router())
         .merge(users::profile::routes::router())
         .merge(workspaces::routes::router())
         .merge(workspaces::members::routes::router())
@@ -69,6 +70,7 @@ fn aliases() -> Router<AppState> {
         .route("/auth/me", get(auth::me))
         .route("/users/me", get(auth::me))
         .route("/auth/signin", post(auth::login))
+        .route("/captcha/validate", post(captcha::routes::verify))
         .route("/api-keys", get(api_keys::routes::list).post(api_keys::routes::create))
         .route("/api-keys/verify", post(api_keys::routes::verify))
         .route(

@@ -25,6 +25,12 @@ pub const CODES: &[(&str, u16, &str)] = &[
         "Not an API key of this tenant that may be used; which check failed is not told.",
     ),
     (
+        "CAPTCHA_INVALID",
+        400,
+        "Not the solution of a captcha of this tenant, or used before; the detail says why.",
+    ),
+    ("CAPTCHA_REQUIRED", 403, "Solve a captcha and send its proof along."),
+    (
         "CONFLICT",
         409,
         "The object clashes with an existing one, or an equal request is still being worked on.",

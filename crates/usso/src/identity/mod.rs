@@ -7,6 +7,7 @@
 pub mod agents;
 pub mod api_keys;
 pub mod attempts;
+pub mod captcha;
 pub mod credentials;
 pub mod devices;
 pub mod identifiers;

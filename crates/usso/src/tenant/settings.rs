@@ -82,6 +82,9 @@ const SETTINGS: &[Setting] = &[
     setting(None, "registration.allow_self_deactivate", Shape::Bool, || json!(false)),
     setting(None, "workspace.enabled", Shape::Bool, || json!(true)),
     setting(None, "phone.default_country_code", Shape::Checked(country_code), || Value::Null),
+    setting(None, "captcha.mode", Shape::Checked(captcha_mode), || json!("off")),
+    setting(None, "captcha.max_number", Shape::Int(1_000, 10_000_000), || json!(100_000)),
+    setting(None, "image_captcha_tries", Shape::Int(0, 100), || json!(2)),
     setting(None, "cookie_domain", Shape::Checked(cookie_domain), || Value::Null),
     setting(None, "cors_origins", Shape::Each(0, origin), || json!([])),
 ];
@@ -198,8 +201,35 @@ impl Config {
             allow_self_deactivate: self.flag("registration.allow_self_deactivate"),
             workspace_enabled: self.flag("workspace.enabled"),
             default_country_code: self.text("phone.default_country_code"),
+            captcha_mode: CaptchaMode::parse(&self.text("captcha.mode").unwrap_or_default())
+                .unwrap_or_default(),
+            captcha_max_number: u64::try_from(self.int("captcha.max_number")).unwrap_or(100_000),
+            captcha_tries: u64::try_from(self.int("image_captcha_tries")).unwrap_or(2),
             cookie_domain: self.text("cookie_domain"),
             cors_origins: self.texts("cors_origins"),
+        }
+    }
+}
+
+/// When a captcha is asked for (ruling D32).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CaptchaMode {
+    /// Never.
+    #[default]
+    Off,
+    /// After some failures.
+    Risk,
+    /// For every sign-in.
+    Always,
+}
+
+impl CaptchaMode {
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "off" => Some(Self::Off),
+            "risk" => Some(Self::Risk),
+            "always" => Some(Self::Always),
+            _ => None,
         }
     }
 }
@@ -243,6 +273,12 @@ pub struct Settings {
     pub workspace_enabled: bool,
     /// Prefixed to national phone numbers.
     pub default_country_code: Option<String>,
+    /// When a captcha is asked for.
+    pub captcha_mode: CaptchaMode,
+    /// The largest number a captcha may hide: twice as many hashes as solving one takes on average.
+    pub captcha_max_number: u64,
+    /// Failures after which one is asked for, where that depends on them.
+    pub captcha_tries: u64,
     /// The `Domain` of the access-token cookie.
     pub cookie_domain: Option<String>,
     /// Further origins that may call with credentials.
@@ -283,6 +319,10 @@ const LOGIN_METHODS: &str = "password magic_link oauth passkey webauthn otp emai
 fn login_method(text: &str) -> Result<(), &'static str> {
     let is_known = LOGIN_METHODS.split(' ').any(|known| known == text);
     if is_known { Ok(()) } else { Err("names an unknown way to sign in") }
+}
+
+fn captcha_mode(text: &str) -> Result<(), &'static str> {
+    CaptchaMode::parse(text).map(drop).ok_or("must be one of off, risk, always")
 }
 
 fn country_code(text: &str) -> Result<(), &'static str> {

@@ -243,6 +243,7 @@ fn good(operation: &str) -> Value {
             json!({"id": "AA", "response": {"clientDataJSON": "AA", "attestationObject": "AA"}})
         }
         "passkey_sign_in" => json!({"identifier": "bad-input@example.com"}),
+        "verify_captcha" => json!({"payload": "e30="}),
         "create_profile" => json!({"user_id": "user:nobody"}),
         "update_profile" | "update_my_profile" => json!({"profile_data": {"k": 1}}),
         // Refused for what it says: with a right one every request would make a workspace.

@@ -320,6 +320,11 @@ fn rows(world: &World) -> BTreeMap<&'static str, Row> {
         ),
         ("passkey_options", row(Needs::Nothing, Id::None)),
         ("passkey_sign_in", row(Needs::Nothing, Id::None)),
+        ("captcha_challenge", row(Needs::Nothing, Id::None)),
+        (
+            "verify_captcha",
+            Row { foreign: vec![(json!({"payload": "e30="}), 400)], ..row(Needs::Nothing, Id::None) },
+        ),
         ("related_origins", row(Needs::Nothing, Id::None)),
         ("list_profiles", row(Needs::Admin, Id::None)),
         (

@@ -87,13 +87,6 @@ impl Authenticator {
         Self { passkey: None, can_be_verified: true, origin: Url::parse(origin).expect("an origin") }
     }
 
-    /// From now on it can't tell who holds it.
-    #[must_use]
-    pub fn unverified(mut self) -> Self {
-        self.can_be_verified = false;
-        self
-    }
-
     /// Makes a passkey for these options.
     pub async fn create(&mut self, options: &Value) -> Value {
         let options: CredentialCreationOptions =
