@@ -13,6 +13,7 @@ pub mod devices;
 pub mod identifiers;
 pub mod onboarding;
 pub mod passkeys;
+pub mod picture;
 pub mod referrals;
 pub mod sessions;
 pub mod sign_in;

@@ -239,11 +239,14 @@ fn good(operation: &str) -> Value {
         "update_user_identifier" => json!({"is_primary": true}),
         "set_user_credential" | "set_credential" => json!({"method": "totp", "secret": "x"}),
         "rename_credential" => json!({"name": "Target"}),
-        "register_passkey" => {
+        "register_passkey" | "enrol_passkey" => {
             json!({"id": "AA", "response": {"clientDataJSON": "AA", "attestationObject": "AA"}})
         }
         "passkey_sign_in" => json!({"identifier": "bad-input@example.com"}),
         "verify_captcha" => json!({"payload": "e30="}),
+        "confirm_user_credential" | "confirm_credential" => json!({"code": "000000"}),
+        "enrol" => json!({"method": "totp"}),
+        "confirm_enrolment" => json!({"credential_id": "credential_x", "code": "000000"}),
         "create_profile" => json!({"user_id": "user:nobody"}),
         "update_profile" | "update_my_profile" => json!({"profile_data": {"k": 1}}),
         // Refused for what it says: with a right one every request would make a workspace.

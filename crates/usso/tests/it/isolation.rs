@@ -96,6 +96,15 @@ fn rows(world: &World) -> BTreeMap<&'static str, Row> {
             "login",
             Row { foreign: vec![(login(&a.identifier, PASSWORD), 401)], ..row(Needs::Nothing, Id::None) },
         ),
+        ("enrol", Row { body: Some(json!({"method": "totp"})), own: 401, ..row(Needs::Nothing, Id::None) }),
+        (
+            "confirm_enrolment",
+            Row {
+                body: Some(json!({"credential_id": "credential_x", "code": "000000"})),
+                own: 401,
+                ..row(Needs::Nothing, Id::None)
+            },
+        ),
         ("register", Row { body: Some(registration), ..row(Needs::Nothing, Id::None) }),
         (
             "refresh",
@@ -301,6 +310,14 @@ fn rows(world: &World) -> BTreeMap<&'static str, Row> {
                 ..row(Needs::Session, Id::None)
             },
         ),
+        (
+            "confirm_user_credential",
+            Row { body: Some(json!({"code": "000000"})), own: 403, ..row(Needs::Admin, Id::Made("/users")) },
+        ),
+        (
+            "confirm_credential",
+            Row { body: Some(json!({"code": "000000"})), own: 404, ..row(Needs::Session, Id::Session) },
+        ),
         ("get_credential", Row { own: 404, ..row(Needs::Session, Id::Session) }),
         ("remove_credential", Row { own: 404, ..row(Needs::Session, Id::Session) }),
         (
@@ -316,6 +333,17 @@ fn rows(world: &World) -> BTreeMap<&'static str, Row> {
                 ),
                 own: 400,
                 ..row(Needs::Session, Id::None)
+            },
+        ),
+        ("enrol_passkey_options", Row { own: 401, ..row(Needs::Nothing, Id::None) }),
+        (
+            "enrol_passkey",
+            Row {
+                body: Some(
+                    json!({"id": "AA", "response": {"clientDataJSON": "AA", "attestationObject": "AA"}}),
+                ),
+                own: 401,
+                ..row(Needs::Nothing, Id::None)
             },
         ),
         ("passkey_options", row(Needs::Nothing, Id::None)),

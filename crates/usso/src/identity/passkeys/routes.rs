@@ -3,23 +3,24 @@
 use super::ceremony::{Assertion, Attestation};
 use super::registration::{self, Owner};
 use super::schema::{
-    CreationView, NewPasskey, PasskeyQuery, PasskeySignIn, RelatedOrigins, RenameCredential, RequestView,
-    is_public_key,
+    AssertionResponse, CreationView, NewPasskey, PasskeyQuery, PasskeySignIn, RelatedOrigins,
+    RenameCredential, RequestView, is_public_key,
 };
 use super::{PasskeyError, sign_in};
 use crate::access_control::permission::{Permission, PermissionDenied, Resource};
 use crate::http::caller::Principal;
 use crate::http::error::ErrorView;
 use crate::http::list::Params;
-use crate::http::{ApiError, AppState, Caller, Json, OptionalJson, Tenant, cookie};
+use crate::http::{ApiError, AppState, Caller, Json, OptionalJson, Tenant, caller, cookie, signed_in};
 use crate::identity::devices::Device;
-use crate::identity::identifiers::{Identifier, NormaliseOptions};
-use crate::identity::sessions::service::{NewSession, open};
-use crate::identity::sign_in::SignInError;
+use crate::identity::sign_in::enrolment::enrolling;
+use crate::identity::sign_in::pending::Pending;
+use crate::identity::sign_in::proof::{Method, Proof};
 use crate::identity::sign_in::schema::LoginView;
+use crate::identity::sign_in::{Carried, Context, Wanted, may_be_second, parse, proven};
 use crate::identity::users::credentials::check_recent;
-use crate::identity::users::error::UserError;
 use crate::identity::users::schema::{CredentialView, credential_view};
+use crate::tenant::Actor;
 use crate::tenant::tenants::relying_party;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
@@ -36,6 +37,7 @@ const UPDATE: Permission = Permission::new("update", Resource::Credentials);
 pub fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(sign_in_options, sign_in))
+        .routes(routes!(enrolment_options, enrol))
         .routes(routes!(registration_options, register))
         .routes(routes!(rename))
 }
@@ -47,8 +49,7 @@ pub fn root() -> OpenApiRouter<AppState> {
 
 /// The RP id, where passkeys may be used at all.
 fn rp_id(tenant: &Tenant) -> Result<String, PasskeyError> {
-    let allowed = &tenant.scope.profile().settings.allowed_login_methods;
-    let is_open = allowed.iter().any(|name| name == "webauthn" || name == "passkey");
+    let is_open = may_be_second(&tenant.scope.profile().settings, Method::Webauthn);
     let rp_id = relying_party::rp_id(&tenant.scope, &tenant.addressed);
     rp_id.filter(|_| is_open).ok_or(PasskeyError::NotAvailable)
 }
@@ -71,27 +72,60 @@ fn raw_id(id: &str, raw_id: Option<&str>) -> Result<Vec<u8>, ApiError> {
     bytes("id", id)
 }
 
+fn attestation(request: NewPasskey) -> Result<(Attestation, Option<String>), ApiError> {
+    if !is_public_key(request.kind.as_deref()) {
+        return Err(blame("type", "must be `public-key`"));
+    }
+    let answer = Attestation {
+        raw_id: raw_id(&request.id, request.raw_id.as_deref())?,
+        client_data: bytes("clientDataJSON", &request.response.client_data_json)?,
+        object: bytes("attestationObject", &request.response.attestation_object)?,
+        transports: request.response.transports.unwrap_or_default(),
+    };
+    Ok((answer, request.name))
+}
+
+fn assertion(request: &PasskeySignIn, response: &AssertionResponse) -> Result<Assertion, ApiError> {
+    if !is_public_key(request.kind.as_deref()) {
+        return Err(blame("type", "must be `public-key`"));
+    }
+    let id = request.id.as_deref().or(request.raw_id.as_deref()).ok_or_else(|| blame("id", "is required"))?;
+    Ok(Assertion {
+        raw_id: raw_id(id, request.raw_id.as_deref())?,
+        client_data: bytes("clientDataJSON", &response.client_data_json)?,
+        authenticator_data: bytes("authenticatorData", &response.authenticator_data)?,
+        signature: bytes("signature", &response.signature)?,
+        user_handle: response.user_handle.as_deref().map(|text| bytes("userHandle", text)).transpose()?,
+    })
+}
+
+/// The unfinished sign-in that a request presents.
+fn pending(tenant: &Tenant, headers: &HeaderMap) -> Option<Pending> {
+    caller::temporary(headers).and_then(|token| Pending::read(&tenant.scope, token))
+}
+
 /// What a passkey needs to sign somebody in
 #[utoipa::path(get, path = "/auth/passkey", tag = "Authentication", operation_id = "passkey_options",
     params(PasskeyQuery),
     responses((status = 200, body = RequestView), (status = 400, body = ErrorView)))]
 pub async fn sign_in_options(
     tenant: Tenant,
+    headers: HeaderMap,
     Params(query): Params<PasskeyQuery>,
 ) -> Result<Json<RequestView>, ApiError> {
-    options(&tenant, query.identifier.as_deref()).await
+    options(&tenant, &headers, query.identifier.as_deref()).await
 }
 
-async fn options(tenant: &Tenant, identifier: Option<&str>) -> Result<Json<RequestView>, ApiError> {
+async fn options(
+    tenant: &Tenant,
+    headers: &HeaderMap,
+    identifier: Option<&str>,
+) -> Result<Json<RequestView>, ApiError> {
     let rp_id = rp_id(tenant)?;
-    let rules = NormaliseOptions {
-        default_country_code: tenant.scope.profile().settings.default_country_code.as_deref(),
-        allow_reserved: true,
-    };
     let identifier = identifier.filter(|text| !text.is_empty());
-    let identifier = identifier.map(|text| Identifier::parse(None, text, &rules)).transpose();
-    let identifier = identifier.map_err(SignInError::from)?;
-    let options = sign_in::options(&tenant.scope, &rp_id, identifier.as_ref(), true).await?;
+    let identifier = identifier.map(|text| parse(&tenant.scope, None, text)).transpose()?;
+    let must_verify = pending(tenant, headers).is_none();
+    let options = sign_in::options(&tenant.scope, &rp_id, identifier.as_ref(), must_verify).await?;
     Ok(Json(options.into()))
 }
 
@@ -109,49 +143,74 @@ pub async fn sign_in(
 ) -> Result<Response, ApiError> {
     let request = request.unwrap_or_default();
     let Some(response) = &request.response else {
-        return Ok(options(&tenant, request.identifier.as_deref()).await?.into_response());
+        return Ok(options(&tenant, &headers, request.identifier.as_deref()).await?.into_response());
     };
-    if !is_public_key(request.kind.as_deref()) {
-        return Err(blame("type", "must be `public-key`"));
-    }
-    let id = request.id.as_deref().or(request.raw_id.as_deref()).ok_or_else(|| blame("id", "is required"))?;
-    let answer = Assertion {
-        raw_id: raw_id(id, request.raw_id.as_deref())?,
-        client_data: bytes("clientDataJSON", &response.client_data_json)?,
-        authenticator_data: bytes("authenticatorData", &response.authenticator_data)?,
-        signature: bytes("signature", &response.signature)?,
-        user_handle: response.user_handle.as_deref().map(|text| bytes("userHandle", text)).transpose()?,
-    };
-    let (client, rp_id) = (tenant.client(), rp_id(&tenant)?);
+    let answer = assertion(&request, response)?;
+    let (rp_id, pending) = (rp_id(&tenant)?, pending(&tenant, &headers));
+    let (issuer, client) = (tenant.issuer(), tenant.client());
+    let context =
+        Context { identity: &state.identity, tenant: &tenant.scope, issuer: &issuer, client: &client };
     let signed =
-        sign_in::authenticate(&state.identity, &tenant.scope, (&rp_id, true), answer, &client).await?;
-    proven(&state, &tenant, (&headers, request), signed).await
+        sign_in::authenticate(&state.identity, &tenant.scope, (&rp_id, pending.as_ref()), answer, &client)
+            .await?;
+    let pending = pending.filter(|pending| pending.is_of(&tenant.scope, &signed.user));
+    // What is to be like what was asked for first.
+    let wanted = pending.as_ref().map_or_else(|| wanted(request), |pending| pending.wanted.clone());
+    let proof = signed.proof();
+    let step = proven(context, signed.user, proof, Carried { wanted, pending }).await?;
+    Ok(signed_in::respond(&tenant, &Device::parse(cookie::get(&headers, cookie::DEVICE)), step))
 }
 
-async fn proven(
-    state: &AppState,
-    tenant: &Tenant,
-    (headers, request): (&HeaderMap, PasskeySignIn),
-    signed: sign_in::SignedBy,
-) -> Result<Response, ApiError> {
-    let new = NewSession {
-        amr: vec![super::METHOD.to_owned()],
-        aud: request.audience,
-        is_rotating: request.refresh_token_rotation.unwrap_or(true),
-        impersonation: None,
+fn wanted(request: PasskeySignIn) -> Wanted {
+    Wanted {
+        audience: request.audience,
         workspace_id: request.workspace_id,
-    };
-    if !signed.user.may_sign_in() {
-        return Err(SignInError::AccountInactive.into());
+        is_rotating: request.refresh_token_rotation.unwrap_or(true),
     }
-    let device = Device::parse(cookie::get(headers, cookie::DEVICE));
+}
+
+/// What a passkey needs that the sign-in under way asks for as second factor
+#[utoipa::path(get, path = "/auth/enrol/passkey", tag = "Authentication", operation_id = "enrol_passkey_options",
+    responses((status = 200, body = CreationView), (status = 400, body = ErrorView), (status = 401, body = ErrorView)))]
+pub async fn enrolment_options(
+    State(state): State<AppState>,
+    tenant: Tenant,
+    headers: HeaderMap,
+) -> Result<Json<CreationView>, ApiError> {
     let (issuer, client) = (tenant.issuer(), tenant.client());
-    let opened = open(&state.identity, &tenant.scope, &issuer, signed.user, new, &client).await?;
-    let (tokens, user) = (opened.tokens.clone(), opened.user.id.clone());
-    let mut response = Json(LoginView::of(tenant.scope.id().as_str(), opened)).into_response();
-    cookie::set_tokens(response.headers_mut(), tenant, &tokens);
-    cookie::set_device(response.headers_mut(), tenant, &device.remember(&tenant.scope, &user));
-    Ok(response)
+    let context =
+        Context { identity: &state.identity, tenant: &tenant.scope, issuer: &issuer, client: &client };
+    let token = caller::temporary(&headers);
+    let (user, _) = enrolling(context, token).await?;
+    let owner = Owner { user: &user, session: token.unwrap_or_default() };
+    Ok(Json(registration::options(&tenant.scope, &rp_id(&tenant)?, owner)?.into()))
+}
+
+/// Register a passkey as second factor, and sign in
+#[utoipa::path(post, path = "/auth/enrol/passkey", tag = "Authentication", operation_id = "enrol_passkey",
+    request_body = NewPasskey,
+    responses((status = 200, body = LoginView), (status = 400, body = ErrorView), (status = 401, body = ErrorView),
+        (status = 409, body = ErrorView)))]
+pub async fn enrol(
+    State(state): State<AppState>,
+    tenant: Tenant,
+    headers: HeaderMap,
+    Json(request): Json<NewPasskey>,
+) -> Result<Response, ApiError> {
+    let (issuer, client) = (tenant.issuer(), tenant.client());
+    let context =
+        Context { identity: &state.identity, tenant: &tenant.scope, issuer: &issuer, client: &client };
+    let token = caller::temporary(&headers);
+    let (user, pending) = enrolling(context, token).await?;
+    let owner = Owner { user: &user, session: token.unwrap_or_default() };
+    let author = (&Actor::User(user.id.as_str().to_owned()), &client);
+    let (services, rp_id) = ((&state.registry, &state.identity), rp_id(&tenant)?);
+    let (user, _) =
+        registration::register(services, &tenant.scope, (&rp_id, owner), attestation(request)?, author)
+            .await?;
+    let carried = Carried { wanted: pending.wanted.clone(), pending: Some(pending) };
+    let step = proven(context, user, Proof::of(Method::Webauthn), carried).await?;
+    Ok(signed_in::respond(&tenant, &Device::parse(cookie::get(&headers, cookie::DEVICE)), step))
 }
 
 /// The session of a user who is here in person.
@@ -194,20 +253,11 @@ pub async fn register(
     Json(request): Json<NewPasskey>,
 ) -> Result<Json<CredentialView>, ApiError> {
     let owner = Owner { user: &caller.user, session: recent_session(&caller)? };
-    if !is_public_key(request.kind.as_deref()) {
-        return Err(blame("type", "must be `public-key`"));
-    }
-    let answer = Attestation {
-        raw_id: raw_id(&request.id, request.raw_id.as_deref())?,
-        client_data: bytes("clientDataJSON", &request.response.client_data_json)?,
-        object: bytes("attestationObject", &request.response.attestation_object)?,
-        transports: request.response.transports.unwrap_or_default(),
-    };
+    let answer = attestation(request)?;
     let (tenant, rp_id) = (&caller.tenant.scope, rp_id(&caller.tenant)?);
     let author = (&caller.actor(), &caller.tenant.client());
     let services = (&state.registry, &state.identity);
-    let (user, new) =
-        registration::register(services, tenant, (&rp_id, owner), (answer, request.name), author).await?;
+    let (user, new) = registration::register(services, tenant, (&rp_id, owner), answer, author).await?;
     Ok(Json(credential_view(tenant.id().as_str(), &user, &new)))
 }
 
@@ -226,8 +276,7 @@ pub async fn rename(
     let tenant = &caller.tenant.scope;
     let author = (&caller.actor(), &caller.tenant.client());
     let whose = (&caller.user.id, id.as_str());
-    let renamed = registration::rename(&state.identity, tenant, whose, request.name, author).await;
-    let (user, renamed) = renamed.map_err(|e: UserError| ApiError::from(e))?;
+    let (user, renamed) = registration::rename(&state.identity, tenant, whose, request.name, author).await?;
     Ok(Json(credential_view(tenant.id().as_str(), &user, &renamed)))
 }
 

@@ -6,6 +6,8 @@ use super::model::{PasskeyData, key, mac, passkeys};
 use super::schema::{PasskeyDescriptor, RequestOptions};
 use super::{METHOD, PasskeyError};
 use crate::identity::identifiers::Identifier;
+use crate::identity::sign_in::pending::Pending;
+use crate::identity::sign_in::proof::{Method, Proof};
 use crate::identity::users::model::{Credential, User, identifier_key};
 use crate::identity::users::service::find;
 use crate::identity::{Identity, stale_user};
@@ -23,6 +25,13 @@ pub struct SignedBy {
     /// Whether the authenticator made sure who held it: then it is two factors, something one has and something one knows or
     /// is.
     pub is_verified: bool,
+}
+
+impl SignedBy {
+    /// What that is worth.
+    pub fn proof(&self) -> Proof {
+        Proof { factors: if self.is_verified { 2 } else { 1 }, ..Proof::of(Method::Webauthn) }
+    }
 }
 
 /// Begins a sign-in. With an identifier the answer names the passkeys that would do; for somebody who has none, and for
@@ -93,15 +102,15 @@ fn refused(why: impl Into<std::borrow::Cow<'static, str>>) -> PasskeyError {
     PasskeyError::Refused(why.into())
 }
 
-/// Checks what the authenticator answered. `must_verify`: whether the passkey is all that is shown, and so must be two
-/// factors.
+/// Checks what the authenticator answered. As all that is shown it must be two factors; after something else of the same
+/// user, in an unfinished sign-in, one is enough.
 ///
 /// # Errors
 /// [`PasskeyError::Refused`].
 pub async fn authenticate(
     identity: &Identity,
     tenant: &TenantScope,
-    (rp_id, must_verify): (&str, bool),
+    (rp_id, pending): (&str, Option<&Pending>),
     answer: Assertion,
     client: &ClientInfo,
 ) -> Result<SignedBy, PasskeyError> {
@@ -113,6 +122,7 @@ pub async fn authenticate(
     let id = b64url::encode(&answer.raw_id);
     let known = passkey(&user, &id).ok_or_else(|| refused("it doesn't count"))?;
 
+    let must_verify = !pending.is_some_and(|pending| pending.is_of(tenant, &user));
     let site = Site { rp_id, origin: &data.origin };
     let checked = ceremony::authenticate(site, challenge.as_bytes(), (&known, must_verify), &answer);
     if let Err(CeremonyError::Refused(why)) = checked {

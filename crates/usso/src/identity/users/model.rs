@@ -183,6 +183,9 @@ pub struct User {
     /// The user whose referral code it was registered with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub referred_by: Option<UserId>,
+    /// Whether it becomes active once its identifier is proven.
+    #[serde(default, skip_serializing_if = "is_no")]
+    pub awaits_identifier: bool,
     /// The tenant it is being moved to; closed meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moving_to: Option<TenantId>,

@@ -368,11 +368,11 @@ pub struct UpdateIdentifier {
 /// A new credential, in place of one of its method.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct SetCredential {
-    /// `password`.
+    /// `password`, `totp` or `backup_codes`.
     pub method: String,
-    /// The password.
-    #[schema(value_type = String, format = Password)]
-    pub secret: SecretString,
+    /// The password; the others are made by the server.
+    #[schema(value_type = Option<String>, format = Password)]
+    pub secret: Option<SecretString>,
 }
 
 /// A new profile.

@@ -21,6 +21,7 @@ mod login;
 mod login_attempts;
 mod logout;
 mod me;
+mod mfa;
 mod openapi;
 mod passkeys;
 mod passwords;

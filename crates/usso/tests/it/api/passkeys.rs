@@ -1,17 +1,17 @@
 //! Passkeys: the WA rows of the checklist, and what the contract says of `/auth/passkey` and `/credentials/webauthn`.
 
-use crate::app::authenticator::{AT, Authenticator, BE, BS, Forger, UP, UV};
-use crate::app::{Answer, Requests, TestApp, User};
+use crate::app::security_key::{AT, BE, BS, Forger, SecurityKey, UP, UV};
+use crate::app::{Answer, PASSWORD, Requests, TestApp, User};
 use passkey::crypto::iana::Algorithm;
 use protocol::b64url;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// Somebody with a passkey.
-async fn owner(app: &TestApp, name: &str) -> (User, Authenticator) {
-    let (user, mut authenticator) = (app.user(name).await, Authenticator::new());
-    authenticator.register(&user).await.is(200);
-    (user, authenticator)
+async fn owner(app: &TestApp, name: &str) -> (User, SecurityKey) {
+    let (user, mut key) = (app.user(name).await, SecurityKey::new());
+    key.register(&user).await.is(200);
+    (user, key)
 }
 
 async fn options(app: &TestApp, identifier: Option<&str>) -> Value {
@@ -34,13 +34,13 @@ async fn submit(app: &TestApp, assertion: Value) -> Answer {
 async fn a_passkey_is_registered_and_signs_in() {
     let app = TestApp::new().await;
     let alice = app.user("alice").await;
-    let mut authenticator = Authenticator::new();
+    let mut key = SecurityKey::new();
     let asked = alice.get("/credentials/webauthn").await.expect(200);
     assert_eq!(asked["rp"], json!({"id": "localhost", "name": "Default Tenant"}));
     assert_eq!(asked["user"]["id"], b64url::encode(alice.id()));
     assert_eq!(asked["user"]["name"], "alice@example.com");
     assert_eq!(asked["attestation"], "none");
-    let mut made = authenticator.create(&asked.json).await;
+    let mut made = key.create(&asked.json).await;
     made["name"] = json!("  My phone ");
     let kept = alice.post("/credentials/webauthn", made.clone()).await.expect(200);
     assert_eq!(
@@ -53,7 +53,7 @@ async fn a_passkey_is_registered_and_signs_in() {
     let asked = options(&app, None).await;
     assert_eq!(asked["rpId"], "localhost");
     assert_eq!(asked["allowCredentials"], json!([]));
-    let signed = authenticator.get(&asked).await;
+    let signed = key.get(&asked).await;
     let login = submit(&app, signed).await.expect(200);
     assert_eq!(login["status"], "completed");
     assert_eq!(login["user"]["id"], alice.id());
@@ -64,14 +64,14 @@ async fn a_passkey_is_registered_and_signs_in() {
 #[tokio::test]
 async fn a_passkey_signs_in_by_user_name() {
     let app = TestApp::new().await;
-    let (alice, mut authenticator) = owner(&app, "alice").await;
+    let (alice, mut key) = owner(&app, "alice").await;
     let asked = options(&app, Some(&alice.identifier)).await;
-    let id = b64url::encode(authenticator.passkey().credential_id.to_vec());
+    let id = b64url::encode(key.passkey().credential_id.to_vec());
     assert_eq!(
         asked["allowCredentials"],
         json!([{"type": "public-key", "id": id, "transports": ["hybrid", "internal"]}])
     );
-    let signed = authenticator.get(&asked).await;
+    let signed = key.get(&asked).await;
     submit(&app, signed).await.is(200);
 }
 
@@ -104,20 +104,20 @@ async fn wa_01_a_challenge_is_random_and_long() {
 #[tokio::test]
 async fn wa_01_a_challenge_is_good_once() {
     let app = TestApp::new().await;
-    let (alice, mut authenticator) = owner(&app, "alice").await;
-    let signed = authenticator.get(&options(&app, None).await).await;
+    let (alice, mut key) = owner(&app, "alice").await;
+    let signed = key.get(&options(&app, None).await).await;
     submit(&app, signed.clone()).await.is(200);
     refused(&submit(&app, signed.clone()).await);
     refused(&app.restarted().await.anonymous().post("/auth/passkey", signed).await);
     // Nor with another assertion over it.
     let asked = options(&app, None).await;
-    let mut forger = authenticator.forger();
+    let mut forger = key.forger();
     submit(&app, forger.get(&asked)).await.is(200);
     forger.counter += 1;
     refused(&submit(&app, forger.get(&asked)).await);
 
     let asked = alice.get("/credentials/webauthn").await.json;
-    let (mut one, mut other) = (Authenticator::new(), Authenticator::new());
+    let (mut one, mut other) = (SecurityKey::new(), SecurityKey::new());
     alice.post("/credentials/webauthn", one.create(&asked).await).await.is(200);
     alice.post("/credentials/webauthn", other.create(&asked).await).await.problem(400, "PASSKEY_INVALID");
 }
@@ -125,9 +125,9 @@ async fn wa_01_a_challenge_is_good_once() {
 #[tokio::test]
 async fn wa_01_of_fifty_equal_sign_ins_at_once_one_succeeds() {
     let app = TestApp::new().await;
-    let (_, mut authenticator) = owner(&app, "alice").await;
+    let (_, mut key) = owner(&app, "alice").await;
     for _ in 0..10 {
-        let signed = authenticator.get(&options(&app, None).await).await;
+        let signed = key.get(&options(&app, None).await).await;
         let tries = (0..50).map(|_| {
             tokio::spawn({
                 let (app, signed) = (app.clone(), signed.clone());
@@ -143,13 +143,13 @@ async fn wa_01_of_fifty_equal_sign_ins_at_once_one_succeeds() {
 #[tokio::test]
 async fn wa_01_a_challenge_ends_after_five_minutes() {
     let app = TestApp::new().await;
-    let (alice, mut authenticator) = owner(&app, "alice").await;
-    let signed = authenticator.get(&options(&app, None).await).await;
-    let made = Authenticator::new().create(&alice.get("/credentials/webauthn").await.json).await;
+    let (alice, mut key) = owner(&app, "alice").await;
+    let signed = key.get(&options(&app, None).await).await;
+    let made = SecurityKey::new().create(&alice.get("/credentials/webauthn").await.json).await;
     app.wait(301);
     refused(&submit(&app, signed).await);
     alice.post("/credentials/webauthn", made).await.problem(400, "PASSKEY_INVALID");
-    let signed = authenticator.get(&options(&app, None).await).await;
+    let signed = key.get(&options(&app, None).await).await;
     app.wait(299);
     submit(&app, signed).await.is(200);
 }
@@ -157,9 +157,9 @@ async fn wa_01_a_challenge_ends_after_five_minutes() {
 #[tokio::test]
 async fn wa_01_a_challenge_is_for_one_tenant_user_session_and_ceremony() {
     let app = TestApp::new().await;
-    let (alice, authenticator) = owner(&app, "alice").await;
+    let (alice, key) = owner(&app, "alice").await;
     let bob = app.user("bob").await;
-    let mut forger = authenticator.forger();
+    let mut forger = key.forger();
     // Made for bob, and for nobody.
     for name in [bob.identifier.as_str(), "nobody@example.com"] {
         refused(&submit(&app, forger.get(&options(&app, Some(name)).await)).await);
@@ -192,8 +192,8 @@ async fn wa_01_a_challenge_is_for_one_tenant_user_session_and_ceremony() {
 #[tokio::test]
 async fn wa_02_the_types_of_ceremonies_can_not_be_swapped() {
     let app = TestApp::new().await;
-    let (alice, authenticator) = owner(&app, "alice").await;
-    let mut forger = authenticator.forger();
+    let (alice, key) = owner(&app, "alice").await;
+    let mut forger = key.forger();
     for kind in ["webauthn.create", "webauthn.GET", "payment.get", ""] {
         let asked = options(&app, None).await;
         refused(
@@ -212,7 +212,7 @@ async fn wa_02_the_types_of_ceremonies_can_not_be_swapped() {
 async fn wa_03_the_origin_is_exactly_one_of_the_tenants() {
     let app = TestApp::new().await;
     let _other = app.tenant("Other", &["other.example"]).await;
-    let (alice, authenticator) = owner(&app, "alice").await;
+    let (alice, key) = owner(&app, "alice").await;
     for origin in [
         "https://localhost:8000",
         "http://localhost",
@@ -227,7 +227,7 @@ async fn wa_03_the_origin_is_exactly_one_of_the_tenants() {
         "null",
         "",
     ] {
-        let mut forger = authenticator.forger();
+        let mut forger = key.forger();
         forger.origin = origin.to_owned();
         refused(&submit(&app, forger.get(&options(&app, None).await)).await);
         let new = Forger { id: vec![9; 20], origin: origin.to_owned(), ..Forger::new(Algorithm::ES256) };
@@ -239,14 +239,14 @@ async fn wa_03_the_origin_is_exactly_one_of_the_tenants() {
 #[tokio::test]
 async fn wa_03_frames_of_other_origins_are_refused() {
     let app = TestApp::new().await;
-    let (alice, authenticator) = owner(&app, "alice").await;
+    let (alice, key) = owner(&app, "alice").await;
     for extra in [
         json!({"crossOrigin": true}),
         json!({"topOrigin": "https://evil.example"}),
         json!({"crossOrigin": true, "topOrigin": "http://localhost:8000"}),
         json!({"crossOrigin": "no"}),
     ] {
-        let mut forger = authenticator.forger();
+        let mut forger = key.forger();
         forger.extra = extra.clone();
         refused(&submit(&app, forger.get(&options(&app, None).await)).await);
         let new = Forger { id: vec![9; 20], extra, ..Forger::new(Algorithm::ES256) };
@@ -258,9 +258,9 @@ async fn wa_03_frames_of_other_origins_are_refused() {
 #[tokio::test]
 async fn wa_04_the_rp_id_is_the_tenants() {
     let app = TestApp::new().await;
-    let (alice, authenticator) = owner(&app, "alice").await;
+    let (alice, key) = owner(&app, "alice").await;
     for rp_id in ["127.0.0.1", "dev.usso.io", "LOCALHOST", "other.example", ""] {
-        let mut forger = authenticator.forger();
+        let mut forger = key.forger();
         forger.rp_id = rp_id.to_owned();
         refused(&submit(&app, forger.get(&options(&app, None).await)).await);
         let new = Forger { id: vec![9; 20], rp_id: rp_id.to_owned(), ..Forger::new(Algorithm::ES256) };
@@ -272,10 +272,10 @@ async fn wa_04_the_rp_id_is_the_tenants() {
 #[tokio::test]
 async fn wa_05_the_user_must_be_present_and_where_it_is_all_verified() {
     let app = TestApp::new().await;
-    let (alice, authenticator) = owner(&app, "alice").await;
+    let (alice, key) = owner(&app, "alice").await;
     assert_eq!(options(&app, None).await["userVerification"], "required");
     for flags in [0, UV, UV | BE | BS, UP, UP | BE | BS] {
-        let mut forger = authenticator.forger();
+        let mut forger = key.forger();
         forger.flags = flags;
         refused(&submit(&app, forger.get(&options(&app, None).await)).await);
     }
@@ -402,10 +402,10 @@ async fn wa_09_an_id_is_short_enough_and_taken_once() {
     register(&alice, vec![1; 1023]).await.problem(409, "CONFLICT");
     register(&bob, vec![1; 1023]).await.problem(409, "CONFLICT");
     register(&bob, vec![2; 16]).await.is(200);
-    // Named: authenticators don't make a second one for this user.
+    // Named: keys don't make a second one for this user.
     let known = alice.get("/credentials/webauthn").await;
     assert_eq!(known["excludeCredentials"][0]["id"], b64url::encode([1; 1023]));
-    // What `id` says must be what the authenticator says.
+    // What `id` says must be what the key says.
     let asked = alice.get("/credentials/webauthn").await.json;
     let mut made = Forger { id: vec![3; 16], ..Forger::new(Algorithm::ES256) }.create(&asked);
     made["rawId"] = b64url::encode([4; 16]).into();
@@ -429,9 +429,9 @@ async fn wa_09_an_id_is_unique_within_a_tenant_only() {
 #[tokio::test]
 async fn wa_10_the_passkey_is_the_users_and_a_discoverable_one_says_whose() {
     let app = TestApp::new().await;
-    let (alice, authenticator) = owner(&app, "alice").await;
+    let (alice, key) = owner(&app, "alice").await;
     let (bob, others) = owner(&app, "bob").await;
-    let mut forger = authenticator.forger();
+    let mut forger = key.forger();
     // Somebody else's handle, none, and one of nobody.
     for handle in [Some(bob.id().as_bytes().to_vec()), None, Some(b"user:nobody".to_vec()), Some(Vec::new())]
     {
@@ -447,7 +447,7 @@ async fn wa_10_the_passkey_is_the_users_and_a_discoverable_one_says_whose() {
     // Bob's passkey for alice's challenge, with either id.
     let mut forger = others.forger();
     refused(&submit(&app, forger.get(&options(&app, Some(&alice.identifier)).await)).await);
-    forger.id = authenticator.passkey().credential_id.to_vec();
+    forger.id = key.passkey().credential_id.to_vec();
     refused(&submit(&app, forger.get(&options(&app, Some(&alice.identifier)).await)).await);
     // A passkey nobody has.
     forger.id = vec![1; 16];
@@ -470,10 +470,10 @@ fn flipped(assertion: &Value, part: &str) -> Vec<Value> {
 #[tokio::test]
 async fn wa_11_a_flipped_bit_is_refused_wherever_it_is() {
     let app = TestApp::new().await;
-    let (_, mut authenticator) = owner(&app, "alice").await;
-    let signed = authenticator.get(&options(&app, None).await).await;
+    let (_, mut key) = owner(&app, "alice").await;
+    let signed = key.get(&options(&app, None).await).await;
     let mut tried = 0;
-    for part in ["signature", "authenticatorData", "clientDataJSON"] {
+    for part in ["signature", "keyData", "clientDataJSON"] {
         for other in flipped(&signed, part) {
             refused(&submit(&app, other).await);
             tried += 1;
@@ -488,8 +488,8 @@ async fn wa_11_a_flipped_bit_is_refused_wherever_it_is() {
 #[tokio::test]
 async fn wa_12_a_counter_that_does_not_rise_is_refused_and_flagged() {
     let app = TestApp::new().await;
-    let (_, authenticator) = owner(&app, "alice").await;
-    let mut forger = authenticator.forger();
+    let (_, key) = owner(&app, "alice").await;
+    let mut forger = key.forger();
     let mut sign = async |counter: u32| {
         forger.counter = counter;
         submit(&app, forger.get(&options(&app, None).await)).await
@@ -527,8 +527,8 @@ async fn wa_12_two_zeros_are_a_counter_that_isnt_kept() {
 #[tokio::test]
 async fn wa_12_of_sign_ins_with_one_counter_at_once_one_succeeds() {
     let app = TestApp::new().await;
-    let (_, authenticator) = owner(&app, "alice").await;
-    let mut forger = authenticator.forger();
+    let (_, key) = owner(&app, "alice").await;
+    let mut forger = key.forger();
     for round in 1..=10 {
         forger.counter = round * 10;
         let mut tries = Vec::new();
@@ -586,7 +586,7 @@ async fn wa_13_nobody_learns_who_has_a_passkey() {
 #[tokio::test]
 async fn wa_14_adding_and_removing_a_passkey_needs_a_fresh_sign_in() {
     let app = TestApp::new().await;
-    let (alice, authenticator) = owner(&app, "alice").await;
+    let (alice, key) = owner(&app, "alice").await;
     let id = alice.get("/credentials").await.items()[1]["id"].as_str().expect("an id").to_owned();
     let asked = alice.get("/credentials/webauthn").await.json;
     app.wait(601);
@@ -596,7 +596,7 @@ async fn wa_14_adding_and_removing_a_passkey_needs_a_fresh_sign_in() {
     alice.delete(&format!("/credentials/{id}")).await.problem(403, "RECENT_SIGN_IN_REQUIRED");
     let again = alice.again().await;
     again.delete(&format!("/credentials/{id}")).await.is(200);
-    refused(&submit(&app, authenticator.forger().get(&options(&app, None).await)).await);
+    refused(&submit(&app, key.forger().get(&options(&app, None).await)).await);
     let events: Vec<String> = app.audit("org_default").await.into_iter().map(|e| e.event).collect();
     for event in ["user.passkey_registered", "user.credential_removed"] {
         assert!(events.iter().any(|e| e == event), "{event}");
@@ -607,16 +607,16 @@ async fn wa_14_adding_and_removing_a_passkey_needs_a_fresh_sign_in() {
 #[tokio::test]
 async fn wa_14_the_last_credential_stays() {
     let app = TestApp::new().await;
-    let (alice, mut authenticator) = owner(&app, "alice").await;
+    let (alice, mut key) = owner(&app, "alice").await;
     let list = alice.get("/credentials").await;
     let id = |n: usize| list.items()[n]["id"].as_str().expect("an id").to_owned();
     alice.delete(&format!("/credentials/{}", id(0))).await.is(200);
     // The sessions have ended with the password; the passkey opens another, and is the last.
     alice.get("/me").await.is(401);
-    let login = authenticator.sign_in(&app.anonymous()).await.expect(200);
+    let login = key.sign_in(&app.anonymous()).await.expect(200);
     let alice = app.anonymous().with_token(login.str("access_token"));
     alice.delete(&format!("/credentials/{}", id(1))).await.problem(400, "VALIDATION_ERROR");
-    let mut another = Authenticator::new();
+    let mut another = SecurityKey::new();
     another.register(&alice).await.is(200);
     alice.delete(&format!("/credentials/{}", id(1))).await.is(200);
     another.sign_in(&app.anonymous()).await.is(200);
@@ -644,7 +644,7 @@ async fn wa_14_only_the_user_in_person_registers() {
 async fn a_user_has_several_passkeys_with_names() {
     let app = TestApp::new().await;
     let (alice, mut phone) = owner(&app, "alice").await;
-    let mut laptop = Authenticator::new();
+    let mut laptop = SecurityKey::new();
     laptop.register(&alice).await.is(200);
     let list = alice.get("/credentials").await;
     let ids: Vec<String> =
@@ -732,8 +732,8 @@ async fn a_tenant_without_a_host_name_has_no_passkeys() {
 #[tokio::test]
 async fn a_tenant_may_do_without_passkeys() {
     let app = TestApp::new().await;
-    let (_, authenticator) = owner(&app, "alice").await;
-    let signed = authenticator.forger().get(&options(&app, None).await);
+    let (_, key) = owner(&app, "alice").await;
+    let signed = key.forger().get(&options(&app, None).await);
     app.configure("org_default", json!({"allowed_login_methods": ["password"]})).await;
     app.anonymous().get("/auth/passkey").await.problem(400, "METHOD_NOT_AVAILABLE");
     submit(&app, signed).await.problem(400, "METHOD_NOT_AVAILABLE");
@@ -744,17 +744,17 @@ async fn a_tenant_may_do_without_passkeys() {
 #[tokio::test]
 async fn a_closed_account_stays_closed() {
     let app = TestApp::new().await;
-    let (alice, mut authenticator) = owner(&app, "alice").await;
+    let (alice, mut key) = owner(&app, "alice").await;
     app.change_user(&alice, |user| user.is_active = false).await;
-    authenticator.sign_in(&app.anonymous()).await.problem(403, "ACCOUNT_INACTIVE");
+    key.sign_in(&app.anonymous()).await.problem(403, "ACCOUNT_INACTIVE");
 }
 
 #[tokio::test]
 async fn what_isnt_base64url_is_a_bad_request() {
     let app = TestApp::new().await;
-    let (_, mut authenticator) = owner(&app, "alice").await;
-    let signed = authenticator.get(&options(&app, None).await).await;
-    for part in ["clientDataJSON", "authenticatorData", "signature", "userHandle"] {
+    let (_, mut key) = owner(&app, "alice").await;
+    let signed = key.get(&options(&app, None).await).await;
+    for part in ["clientDataJSON", "keyData", "signature", "userHandle"] {
         for bad in [json!("a+b/"), json!("AA=="), json!("A")] {
             let mut other = signed.clone();
             other["response"][part] = bad;
@@ -766,4 +766,86 @@ async fn what_isnt_base64url_is_a_bad_request() {
         other[name] = bad;
         submit(&app, other).await.problem(400, "VALIDATION_ERROR");
     }
+}
+
+/// Signs in with a password where that is not enough; gives the token to go on with.
+async fn half_signed_in(app: &TestApp, who: &User) -> (Answer, String) {
+    let asked = app.anonymous().login(&who.identifier, PASSWORD).await.expect(200);
+    assert_eq!(asked["status"], "mfa_required");
+    let token = asked["tokens"]["temporary"].as_str().expect("a token").to_owned();
+    (asked, token)
+}
+
+/// Somebody with a security key that can't tell who holds it.
+async fn owner_of_plain_key(app: &TestApp, name: &str) -> (User, Forger) {
+    let user = app.user(name).await;
+    let handle = Some(user.id().as_bytes().to_vec());
+    let id = [name.as_bytes(), &[0; 16]].concat();
+    let key = Forger { id, flags: UP, handle, ..Forger::new(Algorithm::ES256) };
+    let asked = user.get("/credentials/webauthn").await.json;
+    user.post("/credentials/webauthn", key.create(&asked)).await.is(200);
+    (user, key)
+}
+
+#[tokio::test]
+async fn wa_05_as_second_factor_presence_is_enough() {
+    let app = TestApp::new().await;
+    let (alice, mut key) = owner_of_plain_key(&app, "alice").await;
+    let (bob, mut others) = owner_of_plain_key(&app, "bob").await;
+    app.configure("org_default", json!({"require_mfa": true})).await;
+    let (asked, token) = half_signed_in(&app, &alice).await;
+    assert_eq!(asked["next_step"]["methods"], json!(["webauthn"]));
+    let going_on = app.anonymous().with_token(&token);
+    let options = async || {
+        let asked = going_on.get("/auth/passkey").await.expect(200).json;
+        assert_eq!(asked["userVerification"], "preferred");
+        asked
+    };
+    // Alone it is not enough, nor after somebody else's password.
+    refused(&submit(&app, key.get(&options().await)).await);
+    let (_, token_of_bob) = half_signed_in(&app, &bob).await;
+    let with_bobs = app.anonymous().with_token(&token_of_bob);
+    refused(&with_bobs.post("/auth/passkey", key.get(&options().await)).await);
+    refused(&going_on.post("/auth/passkey", others.get(&options().await)).await);
+    let login = going_on.post("/auth/passkey", key.get(&options().await)).await.expect(200);
+    assert_eq!((&login["status"], &login["amr"]), (&json!("completed"), &json!(["password", "webauthn"])));
+    assert_eq!(login["acr"], "usso:acr:2");
+}
+
+#[tokio::test]
+async fn a_verified_passkey_is_two_factors() {
+    let app = TestApp::new().await;
+    let (_, mut key) = owner(&app, "alice").await;
+    app.configure("org_default", json!({"require_mfa": true})).await;
+    let login = key.sign_in(&app.anonymous()).await.expect(200);
+    assert_eq!((&login["status"], &login["acr"]), (&json!("completed"), &json!("usso:acr:2")));
+}
+
+#[tokio::test]
+async fn a_passkey_is_enrolled_where_a_second_factor_is_needed() {
+    let app = TestApp::new().await;
+    let alice = app.user("alice").await;
+    app.configure("org_default", json!({"require_mfa": true})).await;
+    let (asked, token) = half_signed_in(&app, &alice).await;
+    assert_eq!(asked["next_step"]["enrol"], json!(["totp", "webauthn"]));
+    for who in
+        [app.anonymous(), app.anonymous().with_token(alice.access()), app.anonymous().with_token("x.y.z")]
+    {
+        who.get("/auth/enrol/passkey").await.problem(401, "TOKEN_INVALID");
+    }
+    let going_on = app.anonymous().with_token(&token);
+    let mut key = SecurityKey::new();
+    let (_, other) = half_signed_in(&app, &alice).await;
+    let made = key.create(&going_on.get("/auth/enrol/passkey").await.expect(200).json).await;
+    // The challenge is this sign-in's.
+    let elsewhere = app.anonymous().with_token(&other);
+    elsewhere.post("/auth/enrol/passkey", made.clone()).await.problem(400, "PASSKEY_INVALID");
+    let login = going_on.post("/auth/enrol/passkey", made).await.expect(200);
+    assert_eq!((&login["status"], &login["amr"]), (&json!("completed"), &json!(["password", "webauthn"])));
+    // From now on it has to be shown: nobody else's is added with the password alone.
+    for who in [going_on, elsewhere] {
+        who.get("/auth/enrol/passkey").await.problem(401, "TOKEN_INVALID");
+        who.post("/auth/enrol", json!({"method": "totp"})).await.problem(401, "TOKEN_INVALID");
+    }
+    key.sign_in(&app.anonymous()).await.is(200);
 }
