@@ -473,7 +473,7 @@ async fn wa_11_a_flipped_bit_is_refused_wherever_it_is() {
     let (_, mut key) = owner(&app, "alice").await;
     let signed = key.get(&options(&app, None).await).await;
     let mut tried = 0;
-    for part in ["signature", "keyData", "clientDataJSON"] {
+    for part in ["signature", "authenticatorData", "clientDataJSON"] {
         for other in flipped(&signed, part) {
             refused(&submit(&app, other).await);
             tried += 1;
@@ -754,7 +754,7 @@ async fn what_isnt_base64url_is_a_bad_request() {
     let app = TestApp::new().await;
     let (_, mut key) = owner(&app, "alice").await;
     let signed = key.get(&options(&app, None).await).await;
-    for part in ["clientDataJSON", "keyData", "signature", "userHandle"] {
+    for part in ["clientDataJSON", "authenticatorData", "signature", "userHandle"] {
         for bad in [json!("a+b/"), json!("AA=="), json!("A")] {
             let mut other = signed.clone();
             other["response"][part] = bad;
