@@ -335,14 +335,17 @@ fn rows(world: &World) -> BTreeMap<&'static str, Row> {
                 ..row(Needs::Session, Id::None)
             },
         ),
-        ("enrol_passkey_options", Row { own: 401, ..row(Needs::Nothing, Id::None) }),
+        (
+            "enrol_passkey_options",
+            Row { query: Some(("lang=en".to_owned(), 401)), ..row(Needs::Nothing, Id::None) },
+        ),
         (
             "enrol_passkey",
             Row {
-                body: Some(
+                foreign: vec![(
                     json!({"id": "AA", "response": {"clientDataJSON": "AA", "attestationObject": "AA"}}),
-                ),
-                own: 401,
+                    401,
+                )],
                 ..row(Needs::Nothing, Id::None)
             },
         ),
