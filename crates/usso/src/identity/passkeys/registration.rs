@@ -106,7 +106,7 @@ pub async fn register(
         return Err(refused("the challenge was used before"));
     }
     // The gate: from now on all passkeys of the tenant are for this id, or this one is for another and no good.
-    if relying_party::settle(registry, tenant.id(), rp_id, author).await? != rp_id {
+    if relying_party::settle(registry, tenant, rp_id, author).await? != rp_id {
         return Err(refused("passkeys of this tenant are for another host, begin again"));
     }
     let kept = PasskeyData {

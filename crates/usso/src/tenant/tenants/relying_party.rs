@@ -12,7 +12,7 @@ use crate::tenant::coherence::Stale;
 use crate::tenant::issuer::Addressed;
 use crate::tenant::registry::Registry;
 use crate::tenant::{Actor, ClientInfo};
-use kernel::{Change, TenantId};
+use kernel::Change;
 use std::net::Ipv4Addr;
 
 /// The RP id of a tenant: the one that was settled, or what it will be if somebody registers a passkey now. None for a
@@ -41,11 +41,14 @@ fn is_name(host: &str) -> bool {
 /// [`TenantError::NotFound`], and when the database refuses.
 pub async fn settle(
     registry: &Registry,
-    id: &TenantId,
+    tenant: &TenantScope,
     wanted: &str,
     (actor, client): (&Actor, &ClientInfo),
 ) -> Result<String, TenantError> {
-    let system = registry.system();
+    if let Some(settled) = &tenant.profile().tenant.rp_id {
+        return Ok(settled.clone());
+    }
+    let (system, id) = (registry.system(), tenant.id());
     let event = Event::new("tenant.rp_id_settled", actor.clone(), id.as_str(), client).with("rp_id", wanted);
     let event = event.effect(system);
     let mut hosts: Vec<String> = Vec::new();

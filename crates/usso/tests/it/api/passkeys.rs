@@ -342,6 +342,22 @@ async fn wa_07_only_the_offered_algorithms_are_taken() {
 }
 
 #[tokio::test]
+async fn wa_07_both_offered_algorithms_sign_in() {
+    let app = TestApp::new().await;
+    let alice = app.user("alice").await;
+    for (id, new) in [(1, Forger::new(Algorithm::ES256)), (2, Forger::rsa())] {
+        let handle = Some(alice.id().as_bytes().to_vec());
+        let mut key = Forger { id: vec![id; 20], handle, ..new };
+        let asked = alice.get("/credentials/webauthn").await.json;
+        alice.post("/credentials/webauthn", key.create(&asked)).await.is(200);
+        submit(&app, key.get(&options(&app, None).await)).await.is(200);
+        let mut forged = key.get(&options(&app, None).await);
+        forged["response"]["signature"] = b64url::encode([1; 256]).into();
+        refused(&submit(&app, forged).await);
+    }
+}
+
+#[tokio::test]
 async fn wa_07_a_registration_holds_a_key() {
     let app = TestApp::new().await;
     let alice = app.user("alice").await;
@@ -848,4 +864,61 @@ async fn a_passkey_is_enrolled_where_a_second_factor_is_needed() {
         who.post("/auth/enrol", json!({"method": "totp"})).await.problem(401, "TOKEN_INVALID");
     }
     key.sign_in(&app.anonymous()).await.is(200);
+}
+
+#[tokio::test]
+async fn whatever_an_authenticator_sends_is_answered() {
+    let app = TestApp::new().await;
+    let alice = app.user("alice").await;
+    let new = Forger::new(Algorithm::ES256);
+    let mut asked = alice.get("/credentials/webauthn").await.json;
+    let good = new.create(&asked)["response"]["attestationObject"].as_str().expect("an object").to_owned();
+    let good = b64url::decode(good).expect("base64url");
+    let mut objects: Vec<Vec<u8>> = Vec::new();
+    for at in 0..good.len() {
+        for value in [good[at].wrapping_add(1), good[at] ^ 0x80, 0xff, 0x00] {
+            let mut other = good.clone();
+            other[at] = value;
+            objects.push(other);
+        }
+        objects.push(good[..at].to_vec());
+    }
+    // Nested deeply: lists, maps, tags, texts and bytes of no length, and of endless ones.
+    for head in
+        [&[0x81][..], &[0xa1, 0x00], &[0xc1], &[0x9f], &[0x5f], &[0x7f], &[0xbf], &[0xbf, 0x00], &[0xff]]
+    {
+        objects.push(head.repeat(20_000));
+    }
+    objects.extend([
+        vec![0x9b; 9],
+        vec![0x5b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
+        vec![0xbb; 9],
+    ]);
+    for object in &objects {
+        let mut made = new.create(&asked);
+        made["response"]["attestationObject"] = b64url::encode(object).into();
+        let answer = alice.post("/credentials/webauthn", made).await;
+        match answer.status {
+            // What nobody signs may be anything: it makes another passkey, and uses the challenge up.
+            200 | 409 => asked = alice.get("/credentials/webauthn").await.json,
+            _ => assert_eq!(answer.status, 400, "{} {}", b64url::encode(object), answer.text()),
+        }
+    }
+    println!("{} attestation objects, each answered", objects.len());
+    // The same for what it signs.
+    let (_, mut key) = owner(&app, "bob").await;
+    let signed = key.get(&options(&app, None).await).await;
+    for data in [&[][..], &[0; 36], &[0xff; 37], &[0x81; 20_000]] {
+        let mut other = signed.clone();
+        other["response"]["authenticatorData"] = b64url::encode(data).into();
+        refused(&submit(&app, other).await);
+    }
+    // Extension data that is announced, and is nonsense.
+    let mut data = protocol::sha256(b"localhost").to_vec();
+    data.extend_from_slice(&[UP | UV | BE | BS | 0x80, 0, 0, 0, 9]);
+    for tail in [&[][..], &[0xff], &[0x81; 20_000], &[0xa1, 0x61, 0x78, 0xf6]] {
+        let mut other = signed.clone();
+        other["response"]["authenticatorData"] = b64url::encode([data.as_slice(), tail].concat()).into();
+        refused(&submit(&app, other).await);
+    }
 }

@@ -9,6 +9,7 @@ use passkey::crypto::{CryptoBackend, PublicKeyT, SecretKeyT, iana};
 use passkey::types::Passkey;
 use passkey::types::ctap2::{Aaguid, Ctap2Error};
 use passkey::types::webauthn::{CredentialCreationOptions, CredentialRequestOptions};
+use protocol::jose::SigningKey;
 use protocol::{b64url, sha256};
 use serde_json::{Value, json};
 use std::future::Future;
@@ -142,7 +143,7 @@ impl SecurityKey {
             flags: UP | UV | BE | BS,
             counter: passkey.counter.unwrap_or(0) + 1,
             extra: Value::Null,
-            key: RustCryptoSecretKey::from_cose_key(&passkey.key).expect("a key"),
+            key: PrivateKey::Usual(RustCryptoSecretKey::from_cose_key(&passkey.key).expect("a key")),
         }
     }
 }
@@ -180,7 +181,44 @@ pub struct Forger {
     /// Further members of the client data.
     pub extra: Value,
     /// The private key.
-    pub key: RustCryptoSecretKey,
+    pub key: PrivateKey,
+}
+
+/// A private key.
+pub enum PrivateKey {
+    /// One the library makes.
+    Usual(RustCryptoSecretKey),
+    /// RSA, which it doesn't.
+    Rsa(Box<SigningKey>),
+}
+
+impl PrivateKey {
+    fn sign(&mut self, message: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Usual(key) => key.sign(message),
+            Self::Rsa(key) => key.sign(message).expect("a signature"),
+        }
+    }
+
+    /// The public key as COSE has it (RFC 9052 section 7, RFC 8230 section 4).
+    fn public(&self) -> Vec<u8> {
+        match self {
+            Self::Usual(key) => key.public_key().to_cose_key().to_vec().expect("CBOR"),
+            Self::Rsa(key) => {
+                let jwk = serde_json::to_value(key.public_jwk("k").expect("a JWK")).expect("JSON");
+                let part =
+                    |name: &str| b64url::decode(jwk[name].as_str().expect("a part")).expect("base64url");
+                let (n, e) = (part("n"), part("e"));
+                // {1: 3, 3: -257, -1: n, -2: e}
+                let mut cose = vec![0xa4, 0x01, 0x03, 0x03, 0x39, 0x01, 0x00, 0x20, 0x59];
+                cose.extend_from_slice(&u16::try_from(n.len()).expect("a length").to_be_bytes());
+                cose.extend_from_slice(&n);
+                cose.extend_from_slice(&[0x21, 0x40 + u8::try_from(e.len()).expect("a length")]);
+                cose.extend_from_slice(&e);
+                cose
+            }
+        }
+    }
 }
 
 impl Forger {
@@ -194,8 +232,14 @@ impl Forger {
             flags: UP | UV,
             counter: 0,
             extra: Value::Null,
-            key: RustCryptoBackend.generate_key(algorithm).expect("a key"),
+            key: PrivateKey::Usual(RustCryptoBackend.generate_key(algorithm).expect("a key")),
         }
+    }
+
+    /// One with a new RSA key.
+    pub fn rsa() -> Self {
+        let key = SigningKey::generate(protocol::jose::Algorithm::Rs256).expect("a key");
+        Self { key: PrivateKey::Rsa(Box::new(key)), ..Self::new(iana::Algorithm::ES256) }
     }
 
     fn client_data(&self, kind: &str, challenge: &str) -> Vec<u8> {
@@ -244,7 +288,7 @@ impl Forger {
         data.extend_from_slice(&[0; 16]);
         data.extend_from_slice(&u16::try_from(self.id.len()).expect("a length").to_be_bytes());
         data.extend_from_slice(&self.id);
-        data.extend_from_slice(&self.key.public_key().to_cose_key().to_vec().expect("CBOR"));
+        data.extend_from_slice(&self.key.public());
         self.attestation_of(kind, challenge, &data)
     }
 
