@@ -60,6 +60,14 @@ test("a discoverable passkey signs in without a user name", async () => {
   assert.equal(login.body.user.id, bob.id);
 });
 
+test("the browser offers a passkey in the field for the user name", async () => {
+  const heidi = await owner("heidi");
+  assert.ok(await heidi.tab.evaluate(() => PublicKeyCredential.isConditionalMediationAvailable()));
+  const login = await submit(heidi, await sign(heidi, { mediation: "conditional" }));
+  assert.equal(login.status, 200, JSON.stringify(login.body));
+  assert.equal(login.body.user.id, heidi.id);
+});
+
 test("an authenticator makes no second passkey for one user", async () => {
   const carol = await owner("carol");
   const again = carol.tab.evaluate((who) => register(who), { token: carol.token });

@@ -22,12 +22,12 @@ window.register = async ({ token, name }) => {
 };
 
 /** Has a challenge signed, without submitting it. */
-window.sign = async ({ identifier, userVerification }) => {
+window.sign = async ({ identifier, userVerification, mediation }) => {
   const query = identifier ? `?identifier=${encodeURIComponent(identifier)}` : "";
   const { body } = await ask({ method: "GET", path: `${PASSKEYS}/auth/passkey${query}` });
   const options = userVerification ? { ...body.publicKey, userVerification } : body.publicKey;
   const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(options);
-  return (await navigator.credentials.get({ publicKey })).toJSON();
+  return (await navigator.credentials.get({ publicKey, mediation })).toJSON();
 };
 
 /** Signs in with what was signed. */
