@@ -8,6 +8,8 @@
 pub mod ceremony;
 pub mod challenge;
 pub mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod model;
 pub mod registration;
 pub mod routes;
