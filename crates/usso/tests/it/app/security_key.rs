@@ -143,7 +143,9 @@ impl SecurityKey {
             flags: UP | UV | BE | BS,
             counter: passkey.counter.unwrap_or(0) + 1,
             extra: Value::Null,
-            key: PrivateKey::Usual(RustCryptoSecretKey::from_cose_key(&passkey.key).expect("a key")),
+            key: PrivateKey::Usual(Box::new(
+                RustCryptoSecretKey::from_cose_key(&passkey.key).expect("a key"),
+            )),
         }
     }
 }
@@ -187,7 +189,7 @@ pub struct Forger {
 /// A private key.
 pub enum PrivateKey {
     /// One the library makes.
-    Usual(RustCryptoSecretKey),
+    Usual(Box<RustCryptoSecretKey>),
     /// RSA, which it doesn't.
     Rsa(Box<SigningKey>),
 }
@@ -232,7 +234,7 @@ impl Forger {
             flags: UP | UV,
             counter: 0,
             extra: Value::Null,
-            key: PrivateKey::Usual(RustCryptoBackend.generate_key(algorithm).expect("a key")),
+            key: PrivateKey::Usual(Box::new(RustCryptoBackend.generate_key(algorithm).expect("a key"))),
         }
     }
 
