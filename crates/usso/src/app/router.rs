@@ -6,7 +6,8 @@ use crate::http::{AppState, docs, health};
 use crate::identity::sign_in::enrolment::routes as enrolment;
 use crate::identity::sign_in::routes as auth;
 use crate::identity::{
-    agents, api_keys, codes, links, onboarding, recovery, referrals, sessions, usage, users, workspaces,
+    agents, api_keys, captcha, codes, links, onboarding, passkeys, recovery, referrals, sessions, usage,
+    users, workspaces,
 };
 use crate::tenant::{audit, keys, messaging, tenants};
 use axum::Router;
@@ -49,6 +50,8 @@ fn described() -> OpenApiRouter<AppState> {
         .merge(users::routes::router())
         .merge(users::identifiers::routes::router())
         .merge(users::credentials::routes::router())
+        .merge(passkeys::routes::router())
+        .merge(captcha::routes::router())
         .merge(users::profile::routes::router())
         .merge(workspaces::routes::router())
         .merge(workspaces::members::routes::router())
@@ -64,6 +67,7 @@ fn described() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(Document::openapi())
         .nest(API, api)
         .merge(keys::routes::router())
+        .merge(passkeys::routes::root())
         .merge(health::router())
 }
 
@@ -73,6 +77,7 @@ fn aliases() -> Router<AppState> {
         .route("/auth/me", get(auth::me))
         .route("/users/me", get(auth::me))
         .route("/auth/signin", post(auth::login))
+        .route("/captcha/validate", post(captcha::routes::verify))
         .route("/api-keys", get(api_keys::routes::list).post(api_keys::routes::create))
         .route("/api-keys/verify", post(api_keys::routes::verify))
         .route(

@@ -5,6 +5,7 @@
 //! what they need in types.
 
 pub mod caller;
+pub mod captcha;
 pub mod client_ip;
 pub mod cookie;
 pub mod cors;

@@ -101,6 +101,9 @@ const SETTINGS: &[Setting] = &[
     setting(None, "phone.default_country_code", Shape::Checked(country_code), || Value::Null),
     setting(None, "default_language", Shape::Checked(language), || json!("en")),
     setting(None, "messages_per_day", Shape::Int(1, 10_000_000), || json!(10_000)),
+    setting(None, "captcha.mode", Shape::OneOf(&["off", "risk", "always"]), || json!("off")),
+    setting(None, "captcha.max_number", Shape::Int(1_000, 10_000_000), || json!(100_000)),
+    setting(None, "image_captcha_tries", Shape::Int(0, 100), || json!(2)),
     setting(None, "cookie_domain", Shape::Checked(cookie_domain), || Value::Null),
     setting(None, "cors_origins", Shape::Each(0, origin), || json!([])),
 ];
@@ -240,8 +243,32 @@ impl Config {
             default_language: self.text("default_language").unwrap_or_else(|| "en".to_owned()),
             messages_per_day: self.int("messages_per_day").unsigned_abs(),
             default_country_code: self.text("phone.default_country_code"),
+            captcha_mode: CaptchaMode::parse(&self.text("captcha.mode").unwrap_or_default()),
+            captcha_max_number: u64::try_from(self.int("captcha.max_number")).unwrap_or(100_000),
+            captcha_tries: u64::try_from(self.int("image_captcha_tries")).unwrap_or(2),
             cookie_domain: self.text("cookie_domain"),
             cors_origins: self.texts("cors_origins"),
+        }
+    }
+}
+
+/// When a captcha is asked for (ruling D32).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CaptchaMode {
+    /// Never.
+    Off,
+    /// After some failures.
+    Risk,
+    /// For every sign-in.
+    Always,
+}
+
+impl CaptchaMode {
+    fn parse(text: &str) -> Self {
+        match text {
+            "risk" => Self::Risk,
+            "always" => Self::Always,
+            _ => Self::Off,
         }
     }
 }
@@ -316,6 +343,12 @@ pub struct Settings {
     pub messages_per_day: u64,
     /// Prefixed to national phone numbers.
     pub default_country_code: Option<String>,
+    /// When a captcha is asked for.
+    pub captcha_mode: CaptchaMode,
+    /// The largest number a captcha may hide: twice as many hashes as solving one takes on average.
+    pub captcha_max_number: u64,
+    /// Failures after which one is asked for, where that depends on them.
+    pub captcha_tries: u64,
     /// The `Domain` of the access-token cookie.
     pub cookie_domain: Option<String>,
     /// Further origins that may call with credentials.

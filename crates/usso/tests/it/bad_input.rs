@@ -153,6 +153,7 @@ impl Walk {
             .replace("{user_id}", &self.user)
             .replace("{profile_id}", &self.user)
             .replace("{identifier_id}", "identifier_nobodys")
+            .replace("{credential_id}", "credential_nobodys")
             .replace("{workspace_id}", "ws_target")
             .replace("{invitation_id}", &self.invitation)
             .replace("{service}", "target")
@@ -237,6 +238,12 @@ fn good(operation: &str) -> Value {
         "update_user" => json!({"name": "Target"}),
         "update_user_identifier" => json!({"is_primary": true}),
         "set_user_credential" | "set_credential" => json!({"method": "totp", "secret": "x"}),
+        "rename_credential" => json!({"name": "Target"}),
+        "register_passkey" | "enrol_passkey" => {
+            json!({"id": "AA", "response": {"clientDataJSON": "AA", "attestationObject": "AA"}})
+        }
+        "passkey_sign_in" => json!({"identifier": "bad-input@example.com"}),
+        "verify_captcha" => json!({"payload": "e30="}),
         "confirm_user_credential" | "confirm_credential" => json!({"code": "000000"}),
         "request_otp" | "activate" | "request_magic_link" => json!({"identifier": "somebody"}),
         "use_magic_link" => json!({"token": "a.b.c"}),

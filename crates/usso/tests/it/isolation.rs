@@ -363,6 +363,43 @@ fn rows(world: &World) -> BTreeMap<&'static str, Row> {
         ),
         ("get_credential", Row { own: 404, ..row(Needs::Session, Id::Session) }),
         ("remove_credential", Row { own: 404, ..row(Needs::Session, Id::Session) }),
+        (
+            "rename_credential",
+            Row { body: Some(json!({"name": "x"})), own: 404, ..row(Needs::Session, Id::Session) },
+        ),
+        ("new_passkey_options", row(Needs::Session, Id::None)),
+        (
+            "register_passkey",
+            Row {
+                body: Some(
+                    json!({"id": "AA", "response": {"clientDataJSON": "AA", "attestationObject": "AA"}}),
+                ),
+                own: 400,
+                ..row(Needs::Session, Id::None)
+            },
+        ),
+        (
+            "enrol_passkey_options",
+            Row { query: Some(("lang=en".to_owned(), 401)), ..row(Needs::Nothing, Id::None) },
+        ),
+        (
+            "enrol_passkey",
+            Row {
+                foreign: vec![(
+                    json!({"id": "AA", "response": {"clientDataJSON": "AA", "attestationObject": "AA"}}),
+                    401,
+                )],
+                ..row(Needs::Nothing, Id::None)
+            },
+        ),
+        ("passkey_options", row(Needs::Nothing, Id::None)),
+        ("passkey_sign_in", row(Needs::Nothing, Id::None)),
+        ("captcha_challenge", row(Needs::Nothing, Id::None)),
+        (
+            "verify_captcha",
+            Row { foreign: vec![(json!({"payload": "e30="}), 400)], ..row(Needs::Nothing, Id::None) },
+        ),
+        ("related_origins", row(Needs::Nothing, Id::None)),
         ("list_profiles", row(Needs::Admin, Id::None)),
         (
             "create_profile",

@@ -19,6 +19,7 @@ mod internet;
 mod outbox;
 mod people;
 mod requests;
+pub mod security_key;
 pub mod token;
 
 pub use answer::{Answer, SetCookie};
