@@ -5,6 +5,8 @@
 
 #[cfg(feature = "internet")]
 pub mod internet;
+#[cfg(feature = "mail")]
+pub mod messenger;
 #[cfg(feature = "redis")]
 pub mod redis;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]

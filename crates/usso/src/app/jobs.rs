@@ -1,6 +1,7 @@
 //! Background work of an instance: carrying out effects, and removing what has expired.
 
 use crate::app::lease::{self, LeaseError};
+use crate::app::post;
 use crate::app::recorder;
 use crate::app::rest;
 use crate::app::startup::Instance;
@@ -9,10 +10,11 @@ use crate::identity::agents::usage as agents;
 use crate::identity::api_keys::service::write_usage;
 use crate::identity::users::removal;
 use crate::tenant::audit::tally;
+use crate::tenant::messaging::post::Post;
 use crate::tenant::tenants::deletion;
 use crate::tenant::tenants::model::Tenant;
 use crate::tenant::usage;
-use kernel::{Settlement, StorageError, StoredEffect, SystemScope, TenantId, Timestamp, Topic};
+use kernel::{Position, Settlement, StorageError, StoredEffect, SystemScope, TenantId, Timestamp, Topic};
 use protocol::seal::SealingKey;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -25,6 +27,7 @@ use tokio::time::MissedTickBehavior;
 pub const TURN: &str = "jobs";
 
 const DRAIN_EVERY: Duration = Duration::from_millis(500);
+const DELIVER_EVERY: Duration = Duration::from_millis(200);
 /// How often the feed of invalidations is read.
 const READ_EVERY: Duration = Duration::from_secs(1);
 const PURGE_EVERY: Duration = Duration::from_secs(60);
@@ -44,6 +47,9 @@ pub fn start(instance: &Arc<Instance>, stop: &watch::Sender<bool>) -> JoinSet<()
     }));
     jobs.spawn(repeat(instance.clone(), stopped(), PURGE_EVERY, |instance| async move {
         if has_turn(&instance).await? { purge(&instance.state).await } else { Ok(()) }
+    }));
+    jobs.spawn(repeat(instance.clone(), stopped(), DELIVER_EVERY, |instance| async move {
+        post::work(&instance.state).await
     }));
     jobs.spawn(count(instance.clone(), stopped()));
     jobs.spawn(rest::watch(instance.state.clone(), stopped()));
@@ -129,7 +135,7 @@ async fn repeat<F>(
 /// # Errors
 /// When the database is away; what is not settled is given out again.
 pub async fn drain(state: &AppState) -> Result<(), StorageError> {
-    drain_effects(state.registry.system(), state.registry.seal()).await
+    drain_to(state.registry.system(), state.registry.seal(), Some(&state.post)).await
 }
 
 /// Carries out every effect that is due, without an instance but with its master key.
@@ -137,10 +143,18 @@ pub async fn drain(state: &AppState) -> Result<(), StorageError> {
 /// # Errors
 /// When the database is away; what is not settled is given out again.
 pub async fn drain_effects(system: &SystemScope, master: &SealingKey) -> Result<(), StorageError> {
+    drain_to(system, master, None).await
+}
+
+async fn drain_to(
+    system: &SystemScope,
+    master: &SealingKey,
+    post: Option<&Post>,
+) -> Result<(), StorageError> {
     loop {
         let due = system.effects_due(BATCH).await?;
         let is_last = due.len() < BATCH as usize;
-        carry_out(system, master, due).await?;
+        carry_out((system, master, post), due).await?;
         if is_last {
             return Ok(());
         }
@@ -155,19 +169,24 @@ pub async fn drain_effects(system: &SystemScope, master: &SealingKey) -> Result<
 pub async fn finish_effects(system: &SystemScope, master: &SealingKey) -> Result<(), StorageError> {
     let ever = Timestamp::from_unix_micros(i64::MAX);
     // Carrying one out may make another. What fails stays where it is.
-    while carry_out(system, master, system.ports().storage.effects_due(ever, BATCH).await?).await? > 0 {}
+    while carry_out((system, master, None), system.ports().storage.effects_due(ever, BATCH).await?).await? > 0
+    {
+    }
     Ok(())
 }
 
 /// Carries out these effects; answers how many were.
 async fn carry_out(
-    system: &SystemScope,
-    master: &SealingKey,
+    (system, master, post): (&SystemScope, &SealingKey, Option<&Post>),
     due: Vec<StoredEffect>,
 ) -> Result<usize, StorageError> {
     let (events, others): (Vec<_>, Vec<_>) =
         due.into_iter().partition(|stored| stored.effect.topic == Topic::Audit);
     let mut outcomes = recorder::record(system, master, events).await;
+    let (messages, others): (Vec<_>, Vec<_>) =
+        others.into_iter().partition(|stored| stored.effect.topic == Topic::Message);
+    let taken = post
+        .map_or_else(|| put_off(&messages, system.now()), |post| post.take(messages.clone(), system.now()));
     for stored in others {
         let scope = recorder::scope_of(system, &stored.partition);
         let outcome = match stored.effect.topic {
@@ -178,7 +197,7 @@ async fn carry_out(
         };
         outcomes.push((stored.position, outcome));
     }
-    let (mut settled, mut away) = (Vec::new(), None);
+    let (mut settled, mut away) = (taken, None);
     for (position, outcome) in outcomes {
         let settlement = match outcome {
             Ok(()) => Settlement::Done,
@@ -196,6 +215,12 @@ async fn carry_out(
     system.effects_settle(&settled).await?;
     let done = settled.iter().filter(|(_, settlement)| *settlement == Settlement::Done).count();
     away.map_or(Ok(done), Err)
+}
+
+/// Where nothing is delivered, messages wait.
+fn put_off(messages: &[StoredEffect], now: Timestamp) -> Vec<(Position, Settlement)> {
+    let later = Settlement::RetryAt(now.plus_seconds(RETRY_AFTER));
+    messages.iter().map(|message| (message.position, later)).collect()
 }
 
 /// Writes how API keys and tenants were used since the last time.

@@ -5,8 +5,11 @@ use crate::app::archive;
 use crate::http::{AppState, docs, health};
 use crate::identity::sign_in::enrolment::routes as enrolment;
 use crate::identity::sign_in::routes as auth;
-use crate::identity::{agents, api_keys, onboarding, referrals, sessions, usage, users, workspaces};
-use crate::tenant::{audit, keys, tenants};
+use crate::identity::{
+    agents, api_keys, captcha, codes, links, onboarding, passkeys, recovery, referrals, sessions, usage,
+    users, workspaces,
+};
+use crate::tenant::{audit, keys, messaging, tenants};
 use axum::Router;
 use axum::response::Redirect;
 use axum::routing::{get, post};
@@ -32,6 +35,9 @@ fn described() -> OpenApiRouter<AppState> {
     let api = OpenApiRouter::new()
         .merge(auth::router())
         .merge(enrolment::router())
+        .merge(codes::routes::router())
+        .merge(links::routes::router())
+        .merge(recovery::routes::router())
         .merge(onboarding::routes::router())
         .merge(sessions::routes::router())
         .merge(api_keys::routes::router())
@@ -44,6 +50,8 @@ fn described() -> OpenApiRouter<AppState> {
         .merge(users::routes::router())
         .merge(users::identifiers::routes::router())
         .merge(users::credentials::routes::router())
+        .merge(passkeys::routes::router())
+        .merge(captcha::routes::router())
         .merge(users::profile::routes::router())
         .merge(workspaces::routes::router())
         .merge(workspaces::members::routes::router())
@@ -53,11 +61,13 @@ fn described() -> OpenApiRouter<AppState> {
         .merge(tenants::domains::routes::router())
         .merge(archive::routes::router())
         .merge(tenants::public::routes::router())
+        .merge(messaging::routes::router())
         .merge(keys::admin::routes::router())
         .merge(audit::routes::router());
     OpenApiRouter::with_openapi(Document::openapi())
         .nest(API, api)
         .merge(keys::routes::router())
+        .merge(passkeys::routes::root())
         .merge(health::router())
 }
 
@@ -67,6 +77,7 @@ fn aliases() -> Router<AppState> {
         .route("/auth/me", get(auth::me))
         .route("/users/me", get(auth::me))
         .route("/auth/signin", post(auth::login))
+        .route("/captcha/validate", post(captcha::routes::verify))
         .route("/api-keys", get(api_keys::routes::list).post(api_keys::routes::create))
         .route("/api-keys/verify", post(api_keys::routes::verify))
         .route(

@@ -346,6 +346,18 @@ impl Caller {
     }
 }
 
+/// The caller, where one isn't needed: nobody without a credential, or with one that isn't accepted.
+#[derive(Debug, Clone)]
+pub struct OptionalCaller(pub Option<Caller>);
+
+impl FromRequestParts<AppState> for OptionalCaller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        Ok(Self(Caller::from_request_parts(parts, state).await.ok()))
+    }
+}
+
 fn not_authenticated() -> ApiError {
     ApiError::new(ProblemKind::Unauthenticated, "NOT_AUTHENTICATED", "Not authenticated")
 }

@@ -14,6 +14,9 @@ pub const LOGIN: &str = "usso-login";
 /// The device's cookie.
 pub const DEVICE: &str = "usso-device";
 
+/// The cookie of a solved captcha.
+pub const CAPTCHA: &str = "usso-captcha";
+
 /// Browsers keep a cookie at most 400 days.
 const DEVICE_MAX_AGE: i64 = 400 * 86_400;
 
@@ -49,6 +52,11 @@ pub fn clear_login(headers: &mut HeaderMap, tenant: &Tenant) {
 /// Sets the device cookie.
 pub fn set_device(headers: &mut HeaderMap, tenant: &Tenant, value: &str) {
     push(headers, tenant, (DEVICE, value), DEVICE_MAX_AGE, None);
+}
+
+/// Sets the cookie of a solved captcha, for as many seconds as it is good.
+pub fn set_captcha(headers: &mut HeaderMap, tenant: &Tenant, proof: &str, expires_in: i64) {
+    push(headers, tenant, (CAPTCHA, proof), expires_in, None);
 }
 
 /// Removes the token cookies, with the attributes they were set with.

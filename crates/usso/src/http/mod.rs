@@ -5,6 +5,7 @@
 //! what they need in types.
 
 pub mod caller;
+pub mod captcha;
 pub mod client_ip;
 pub mod cookie;
 pub mod cors;
@@ -20,6 +21,7 @@ pub mod health;
 pub mod idempotency;
 pub mod json;
 pub mod list;
+pub mod own_page;
 pub mod request_info;
 pub mod revision;
 pub mod signed_in;
@@ -27,7 +29,7 @@ pub mod state;
 pub mod tenant;
 mod visit;
 
-pub use caller::{Caller, SystemAdmin};
+pub use caller::{Caller, OptionalCaller, SystemAdmin};
 pub use error::{ApiError, ErrorView};
 pub use json::{Json, OptionalJson};
 pub use request_info::RequestInfo;

@@ -7,11 +7,16 @@
 pub mod agents;
 pub mod api_keys;
 pub mod attempts;
+pub mod captcha;
+pub mod codes;
 pub mod credentials;
 pub mod devices;
 pub mod identifiers;
+pub mod links;
 pub mod onboarding;
+pub mod passkeys;
 pub mod picture;
+pub mod recovery;
 pub mod referrals;
 pub mod sessions;
 pub mod sign_in;

@@ -8,6 +8,7 @@ use crate::tenant::coherence::Stale;
 use crate::tenant::domain::normalise_host;
 use crate::tenant::issuer::{Addressed, BaseUrl, IssuerSet};
 use crate::tenant::keys::{KeyRing, Succession};
+use crate::tenant::messaging::Delivery;
 use crate::tenant::tenants::model::Tenant;
 use crate::tenant::usage::Requests;
 use crate::tenant::{Profile, TenantScope};
@@ -110,6 +111,7 @@ pub struct Registry {
     hosts: Cache<Arc<str>, Arc<Host>>,
     requests: Requests,
     tallies: Arc<Tallies>,
+    delivery: Arc<Delivery>,
     /// After the database was away, when to ask it again; microseconds since the epoch.
     retry_at: AtomicI64,
 }
@@ -127,6 +129,7 @@ impl Registry {
             hosts,
             requests: Requests::default(),
             tallies: Arc::default(),
+            delivery: Arc::default(),
             retry_at: AtomicI64::new(0),
         }
     }
@@ -135,6 +138,12 @@ impl Registry {
     #[must_use]
     pub fn with_succession(self, succession: Succession) -> Self {
         Self { succession, ..self }
+    }
+
+    /// The same with a way for messages.
+    #[must_use]
+    pub fn with_delivery(self, delivery: Delivery) -> Self {
+        Self { delivery: Arc::new(delivery), ..self }
     }
 
     /// How keys follow one another.
@@ -325,6 +334,8 @@ impl Registry {
             seal: self.seal.derive("tenant-secrets", id.as_str()).map_err(broken)?,
             request_mac: self.seal.derive_mac("request", id.as_str()).map_err(broken)?,
             device_mac: self.seal.derive_mac("device", id.as_str()).map_err(broken)?,
+            code_mac: self.seal.derive_mac("code", id.as_str()).map_err(broken)?,
+            delivery: self.delivery.clone(),
             requests: self.requests.of(&id),
             tallies: self.tallies.clone(),
             keys,

@@ -107,6 +107,49 @@ fn rows(world: &World) -> BTreeMap<&'static str, Row> {
                 ..row(Needs::Nothing, Id::None)
             },
         ),
+        // What is sent to whom has tests of its own; here nothing leaves the budgets of messages.
+        (
+            "request_otp",
+            Row { foreign: vec![(json!({"identifier": "nobody"}), 400)], ..row(Needs::Nothing, Id::None) },
+        ),
+        (
+            "activate",
+            Row {
+                foreign: vec![(json!({"identifier": a.identifier, "code": "000000"}), 401)],
+                ..row(Needs::Nothing, Id::None)
+            },
+        ),
+        (
+            "request_magic_link",
+            Row { foreign: vec![(json!({"identifier": "nobody"}), 400)], ..row(Needs::Nothing, Id::None) },
+        ),
+        (
+            "use_magic_link",
+            Row { foreign: vec![(json!({"token": a.access()}), 401)], ..row(Needs::Nothing, Id::None) },
+        ),
+        (
+            "follow_magic_link",
+            Row { query: Some((format!("token={}", a.access()), 401)), ..row(Needs::Nothing, Id::None) },
+        ),
+        (
+            "reset_password",
+            Row {
+                foreign: vec![(json!({"token": a.access(), "new_password": PASSWORD}), 401)],
+                ..row(Needs::Nothing, Id::None)
+            },
+        ),
+        (
+            "change_password",
+            Row {
+                body: Some(json!({"old_password": PASSWORD, "new_password": PASSWORD})),
+                own: 204,
+                ..row(Needs::Session, Id::None)
+            },
+        ),
+        (
+            "preview_template",
+            Row { body: Some(json!({"template": "magic_link"})), ..row(Needs::Admin, Id::Tenant) },
+        ),
         ("register", Row { body: Some(registration), ..row(Needs::Nothing, Id::None) }),
         (
             "refresh",
@@ -322,6 +365,43 @@ fn rows(world: &World) -> BTreeMap<&'static str, Row> {
         ),
         ("get_credential", Row { own: 404, ..row(Needs::Session, Id::Session) }),
         ("remove_credential", Row { own: 404, ..row(Needs::Session, Id::Session) }),
+        (
+            "rename_credential",
+            Row { body: Some(json!({"name": "x"})), own: 404, ..row(Needs::Session, Id::Session) },
+        ),
+        ("new_passkey_options", row(Needs::Session, Id::None)),
+        (
+            "register_passkey",
+            Row {
+                body: Some(
+                    json!({"id": "AA", "response": {"clientDataJSON": "AA", "attestationObject": "AA"}}),
+                ),
+                own: 400,
+                ..row(Needs::Session, Id::None)
+            },
+        ),
+        (
+            "enrol_passkey_options",
+            Row { query: Some(("lang=en".to_owned(), 401)), ..row(Needs::Nothing, Id::None) },
+        ),
+        (
+            "enrol_passkey",
+            Row {
+                foreign: vec![(
+                    json!({"id": "AA", "response": {"clientDataJSON": "AA", "attestationObject": "AA"}}),
+                    401,
+                )],
+                ..row(Needs::Nothing, Id::None)
+            },
+        ),
+        ("passkey_options", row(Needs::Nothing, Id::None)),
+        ("passkey_sign_in", row(Needs::Nothing, Id::None)),
+        ("captcha_challenge", row(Needs::Nothing, Id::None)),
+        (
+            "verify_captcha",
+            Row { foreign: vec![(json!({"payload": "e30="}), 400)], ..row(Needs::Nothing, Id::None) },
+        ),
+        ("related_origins", row(Needs::Nothing, Id::None)),
         ("list_profiles", row(Needs::Admin, Id::None)),
         (
             "create_profile",

@@ -3,6 +3,7 @@
 use super::claims;
 use super::error::UserError;
 use super::model::{ActivationStatus, HistoryEntry, User};
+use super::notice::notice;
 use super::service::{NewUser, check_password, credential_id, draft, insert};
 use crate::access_control::delegation::may_grant;
 use crate::access_control::permission::{Permission, PermissionDenied, Resource, SUPERADMIN_SCOPE};
@@ -159,7 +160,8 @@ pub async fn change(
             Ok(match edit(old)? {
                 None => Change::Keep,
                 Some((mut next, event, fields)) => {
-                    let effects = recorded(tenant, &mut next, event, fields, author);
+                    let mut effects = recorded(tenant, &mut next, event, fields, author);
+                    effects.extend(notice(tenant, old, event, author.1));
                     Change::Put(next, effects)
                 }
             })

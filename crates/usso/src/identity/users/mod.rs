@@ -11,6 +11,7 @@ pub mod error;
 pub mod identifiers;
 pub mod impersonation;
 pub mod model;
+pub mod notice;
 pub mod profile;
 pub mod removal;
 pub mod routes;

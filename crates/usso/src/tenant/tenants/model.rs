@@ -70,6 +70,9 @@ pub struct Tenant {
     pub custom_payload: Map<String, Value>,
     /// Who created it.
     pub created_by: Option<String>,
+    /// What its passkeys are made for; settled by the first (ruling D30).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rp_id: Option<String>,
     /// When it was deleted; it can be restored until the grace is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<Timestamp>,
