@@ -6,6 +6,7 @@ mod agent_registration;
 mod agents;
 mod api_keys;
 mod audit;
+mod authority;
 mod captcha;
 mod codes;
 mod cookies;
