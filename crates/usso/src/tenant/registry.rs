@@ -110,8 +110,8 @@ pub struct Registry {
     tenants: Cache<TenantId, Arc<TenantScope>>,
     hosts: Cache<Arc<str>, Arc<Host>>,
     requests: Requests,
-    tallies: Arc<Tallies>,
     delivery: Arc<Delivery>,
+    tallies: Arc<Tallies>,
     /// After the database was away, when to ask it again; microseconds since the epoch.
     retry_at: AtomicI64,
 }
@@ -128,8 +128,8 @@ impl Registry {
             tenants,
             hosts,
             requests: Requests::default(),
-            tallies: Arc::default(),
             delivery: Arc::default(),
+            tallies: Arc::default(),
             retry_at: AtomicI64::new(0),
         }
     }
