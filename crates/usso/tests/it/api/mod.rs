@@ -8,6 +8,7 @@ mod api_keys;
 mod audit;
 mod authority;
 mod captcha;
+mod captcha_asked;
 mod codes;
 mod cookies;
 mod cors;
