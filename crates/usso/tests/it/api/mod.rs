@@ -5,6 +5,7 @@ mod agent_auth;
 mod agent_registration;
 mod agents;
 mod api_keys;
+mod approval;
 mod audit;
 mod authority;
 mod captcha;
