@@ -132,9 +132,10 @@ class Page:
                 start_new_session=True,
             )
         self.servers[port] = process
-        # A program of the page's own says in no common way that it is ready; its port does.
+        # USSO says that it is ready. A program of the page's own says it in no common way; its port does.
+        is_usso = "cargo run --release" in code
         limit = time.monotonic() + TIMEOUT
-        while not answers(port):
+        while not answers(port) or (is_usso and " ready " not in log_path.read_text()):
             if process.poll() is not None or time.monotonic() > limit:
                 raise DocumentError(f"nothing answers on port {port} after:\n{code}{log_path.read_text()}")
             time.sleep(0.02)

@@ -11,5 +11,6 @@ pub mod fuzzing;
 pub mod jose;
 pub mod scope;
 pub mod seal;
+pub mod totp;
 
 pub use digest::sha256;

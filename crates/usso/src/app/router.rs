@@ -3,6 +3,7 @@
 use crate::access_control::{catalog, gateway, roles};
 use crate::app::archive;
 use crate::http::{AppState, docs, health};
+use crate::identity::sign_in::enrolment::routes as enrolment;
 use crate::identity::sign_in::routes as auth;
 use crate::identity::{agents, api_keys, onboarding, referrals, sessions, usage, users, workspaces};
 use crate::tenant::{audit, keys, tenants};
@@ -30,6 +31,7 @@ struct Document;
 fn described() -> OpenApiRouter<AppState> {
     let api = OpenApiRouter::new()
         .merge(auth::router())
+        .merge(enrolment::router())
         .merge(onboarding::routes::router())
         .merge(sessions::routes::router())
         .merge(api_keys::routes::router())

@@ -270,14 +270,17 @@ fn http(config: &Config) -> HttpConfig {
 pub async fn serve(config: &Config, mut ready: impl FnMut(&Instance, u16)) -> Result<(), StartError> {
     let tls = config.tls.pair().map(|(cert, key)| Tls::open(cert, key)).transpose()?.map(Arc::new);
     let address = std::net::SocketAddr::new(config.server.host, config.server.port);
+    // Before anybody can take the server for running: from then on a signal means to stop.
+    let mut asked_to_stop = Box::pin(stop_signal()?);
     // The port first: a second instance on the same machine must fail before it touches anything.
     let listener =
         TcpListener::bind(address).await.map_err(|e| format!("{address} can't be listened on: {e}"))?;
     let port = listener.local_addr()?.port();
-    let instance = open(config, port).await?;
+    let instance = tokio::select! {
+        opened = open(config, port) => opened?,
+        () = &mut asked_to_stop => return Ok(()),
+    };
     let edge = Edge::new(router::router(instance.state.clone()), instance.state.clone());
-    // Before anybody is told that the server is ready: from then on a signal means to drain.
-    let asked_to_stop = stop_signal()?;
     let (stop, stopped) = watch::channel(false);
     let renewal = tls.clone().map(|tls| tls.keep_current(tls::LOOK_EVERY, stopped.clone())).transpose()?;
     ready(&instance, port);

@@ -122,6 +122,14 @@ pub fn presented(headers: &HeaderMap) -> Result<Option<Presented<'_>>, TokenErro
     Ok(cookie::get(headers, cookie::ACCESS).map(|token| Presented::Token(token, Source::Cookie)))
 }
 
+/// The token of an unfinished sign-in: programs send it as bearer, browsers in its cookie.
+pub fn temporary(headers: &HeaderMap) -> Option<&str> {
+    match presented(headers) {
+        Ok(Some(Presented::Token(token, Source::Header))) => Some(token),
+        _ => cookie::get(headers, cookie::LOGIN),
+    }
+}
+
 /// The header that carries an API key.
 pub const API_KEY: &str = "x-api-key";
 

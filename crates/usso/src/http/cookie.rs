@@ -9,6 +9,8 @@ use http::{HeaderMap, HeaderValue, header};
 pub const ACCESS: &str = "usso-access-token";
 /// The refresh token's cookie.
 pub const REFRESH: &str = "usso-refresh-token";
+/// The cookie of an unfinished sign-in.
+pub const LOGIN: &str = "usso-login";
 /// The device's cookie.
 pub const DEVICE: &str = "usso-device";
 
@@ -32,6 +34,16 @@ pub fn get<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 pub fn set_tokens(headers: &mut HeaderMap, tenant: &Tenant, tokens: &TokenPair) {
     push(headers, tenant, (ACCESS, &tokens.access), tokens.expires_in, shared_domain(tenant));
     push(headers, tenant, (REFRESH, &tokens.refresh), tokens.refresh_expires_in, None);
+}
+
+/// Sets the cookie of an unfinished sign-in, for as many seconds as it may take.
+pub fn set_login(headers: &mut HeaderMap, tenant: &Tenant, token: &str, expires_in: i64) {
+    push(headers, tenant, (LOGIN, token), expires_in, None);
+}
+
+/// Removes the cookie of an unfinished sign-in.
+pub fn clear_login(headers: &mut HeaderMap, tenant: &Tenant) {
+    push(headers, tenant, (LOGIN, ""), 0, None);
 }
 
 /// Sets the device cookie.

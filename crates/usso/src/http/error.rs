@@ -48,6 +48,11 @@ pub const CODES: &[(&str, u16, &str)] = &[
     ("ORIGIN_NOT_ALLOWED", 403, "A request that relies on cookies came from a page of another origin."),
     ("PAYLOAD_TOO_LARGE", 413, "The body is larger than allowed."),
     ("PERMISSION_DENIED", 403, "The credential is valid but may not do this."),
+    (
+        "MFA_REQUIRED",
+        401,
+        "A second factor is needed: sign in again; or, with 403, the account has none and can't get one this way.",
+    ),
     ("PRECONDITION_FAILED", 412, "The object was changed since it was read."),
     ("RATE_LIMITED", 429, "Too many failed attempts; Retry-After tells when to try again."),
     ("RECENT_SIGN_IN_REQUIRED", 403, "This needs a session that was begun lately: sign in again."),

@@ -21,6 +21,7 @@ pub mod json;
 pub mod list;
 pub mod request_info;
 pub mod revision;
+pub mod signed_in;
 pub mod state;
 pub mod tenant;
 mod visit;

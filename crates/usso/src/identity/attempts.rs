@@ -1,8 +1,11 @@
-//! The budget of failed sign-ins (ruling D40): per identifier and client, durable.
+//! The budgets of failed attempts, durable.
 //!
-//! A client is an address (an IPv6 /64), or a device that has signed in to this account before. A known device has
-//! its own budget, so a stranger's guessing never locks its owner out. Only failures count. The budget is read before
-//! the secret is checked and again after it matched, so a burst of parallel guesses gains nothing.
+//! The short one is per identifier and client (ruling D40). A client is an address (an IPv6 /64), or a device that has
+//! signed in to this account before. The long one is per account and factor: a hundred failures in a row, wherever they
+//! come from, and the factor rests for a day; that keeps even a code of six digits out of reach of somebody with many
+//! addresses and much time (NIST SP 800-63B section 3.2.2). A known device has both budgets for itself, so a stranger's guessing
+//! never locks its owner out. Only failures count. A budget is read before the secret is checked and again after it
+//! matched, so a burst of parallel guesses gains nothing.
 
 use crate::tenant::TenantScope;
 use crate::tenant::one_time::OneTime;
@@ -10,10 +13,18 @@ use kernel::{Change, Effect, StorageError, Timestamp};
 use serde_json::json;
 use std::net::IpAddr;
 
-/// One budget: an identifier as seen from one client.
+/// Failures in a row after which a factor rests.
+pub const MAX_IN_A_ROW: u64 = 100;
+/// How long it rests, in seconds.
+const REST: i64 = 86_400;
+/// How long failures are remembered after the last, in seconds.
+const REMEMBERED: i64 = 30 * 86_400;
+
+/// Two budgets: of an identifier as seen from one client, and of an account's factor.
 #[derive(Debug, Clone)]
 pub struct Lane {
     id: String,
+    factor: String,
 }
 
 /// Who is trying.
@@ -25,30 +36,53 @@ pub enum Client {
     Device(String),
 }
 
+/// What is being guessed.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'a> {
+    /// The identifier (its unique key).
+    pub identifier: &'a str,
+    /// The account, if there is one.
+    pub account: Option<&'a str>,
+    /// The factor.
+    pub method: &'a str,
+}
+
 impl Lane {
-    /// The budget of an identifier (its unique key) for a client.
-    pub fn of(identifier: &str, client: &Client) -> Self {
-        let client = match client {
-            Client::Device(id) => format!("device:{id}"),
-            Client::Address(IpAddr::V4(ip)) => format!("ip:{ip}"),
-            Client::Address(IpAddr::V6(ip)) => match ip.to_ipv4_mapped() {
+    /// The budgets of a target for a client.
+    pub fn of(target: Target<'_>, client: &Client) -> Self {
+        let of_address = |ip: &IpAddr| match ip {
+            IpAddr::V4(ip) => format!("ip:{ip}"),
+            IpAddr::V6(ip) => match ip.to_ipv4_mapped() {
                 Some(v4) => format!("ip:{v4}"),
                 None => format!("net:{:x?}", ip.segments().get(..4).unwrap_or_default()),
             },
         };
-        Self { id: OneTime::id_for("attempts", &[identifier, &client]) }
+        let (client, lane) = match client {
+            Client::Device(id) => (format!("device:{id}"), format!("device:{id}")),
+            Client::Address(ip) => (of_address(ip), "strangers".to_owned()),
+        };
+        // An unknown identifier has the budget an account would have.
+        let account = target.account.unwrap_or(target.identifier);
+        Self {
+            id: OneTime::id_for("attempts", &[target.identifier, &client]),
+            factor: OneTime::id_for("in_a_row", &[account, target.method, &lane]),
+        }
     }
 }
 
-/// Seconds until the budget is fresh again, when it is used up.
+/// Seconds until there is room again, when a budget is used up.
 ///
 /// # Errors
 /// When the database is away.
 pub async fn exhausted(tenant: &TenantScope, lane: &Lane) -> Result<Option<u64>, StorageError> {
-    let Some(budget) = tenant.records::<OneTime>().get(&lane.id).await? else { return Ok(None) };
     let limit = u64::from(tenant.profile().settings.login_attempts_limit);
-    let is_spent = failures(&budget) >= limit;
-    Ok(is_spent.then(|| retry_after(budget.expires_at, tenant.now())))
+    let mut longest = None;
+    for (id, limit) in [(&lane.id, limit), (&lane.factor, MAX_IN_A_ROW)] {
+        let budget = tenant.records::<OneTime>().get(id).await?;
+        let spent = budget.filter(|budget| failures(budget) >= limit);
+        longest = longest.max(spent.map(|budget| retry_after(budget.expires_at, tenant.now())));
+    }
+    Ok(longest)
 }
 
 /// Counts a failure, with the event that tells of it, and the event that tells of the last one the budget allows. Answers
@@ -62,32 +96,70 @@ pub async fn record_failure(
     (failed, locked): (Effect, Effect),
 ) -> Result<Option<u64>, StorageError> {
     let limit = u64::from(tenant.profile().settings.login_attempts_limit);
+    let window = tenant.profile().settings.login_attempts_window;
+    let now = tenant.now();
     let events = |count: u64| match count == limit {
         true => vec![failed.clone(), locked.clone()],
         false => vec![failed.clone()],
     };
-    let records = tenant.records::<OneTime>();
-    let window = tenant.profile().settings.login_attempts_window;
-    let first = OneTime {
-        id: lane.id.clone(),
-        data: json!({ "failures": 1 }),
-        expires_at: tenant.now().plus_seconds(window),
+    let fixed = |old: Option<Timestamp>, _| old.unwrap_or_else(|| now.plus_seconds(window));
+    let counted = count(tenant, &lane.id, (events, fixed)).await?;
+    let resting = |count: u64| match count == MAX_IN_A_ROW {
+        true => vec![locked.clone()],
+        false => Vec::new(),
     };
+    let rolling = |old: Option<Timestamp>, count: u64| match old {
+        Some(end) if count > MAX_IN_A_ROW => end,
+        _ if count == MAX_IN_A_ROW => now.plus_seconds(REST),
+        _ => now.plus_seconds(REMEMBERED),
+    };
+    let in_a_row = count(tenant, &lane.factor, (resting, rolling)).await?;
+    let over =
+        |(failures, end): (u64, Timestamp), limit: u64| (failures > limit).then(|| retry_after(end, now));
+    Ok(over(counted, limit).max(over(in_a_row, MAX_IN_A_ROW)))
+}
+
+/// One more failure in a budget: how many there are now, and until when they count.
+async fn count(
+    tenant: &TenantScope,
+    id: &str,
+    (events, end): (impl Fn(u64) -> Vec<Effect>, impl Fn(Option<Timestamp>, u64) -> Timestamp),
+) -> Result<(u64, Timestamp), StorageError> {
+    let records = tenant.records::<OneTime>();
+    let first = OneTime { id: id.to_owned(), data: json!({ "failures": 1 }), expires_at: end(None, 1) };
+    let ends = first.expires_at;
     match records.insert(first, events(1)).await {
-        Ok(_) => return Ok(None),
+        Ok(_) => return Ok((1, ends)),
         Err(StorageError::Exists) => {}
         Err(e) => return Err(e),
     }
     let counted = records
-        .update::<StorageError>(&lane.id, |old| {
+        .update::<StorageError>(id, |old| {
             let count = failures(old) + 1;
-            let data = json!({ "failures": count });
-            Ok(Change::Put(OneTime { data, ..old.record.clone() }, events(count)))
+            let next = OneTime {
+                id: id.to_owned(),
+                data: json!({ "failures": count }),
+                expires_at: end(Some(old.expires_at), count),
+            };
+            Ok(Change::Put(next, events(count)))
         })
         .await?;
     // None: the window ended between the two steps, and a fresh one has room.
-    let over = counted.filter(|budget| failures(budget) > limit);
-    Ok(over.map(|budget| retry_after(budget.expires_at, tenant.now())))
+    Ok(counted.map_or((1, ends), |budget| (failures(&budget), budget.expires_at)))
+}
+
+/// A success ends the row of failures.
+///
+/// # Errors
+/// When the database is away.
+pub async fn succeeded(tenant: &TenantScope, lane: &Lane) -> Result<(), StorageError> {
+    let records = tenant.records::<OneTime>();
+    let Some(budget) = records.get(&lane.factor).await? else { return Ok(()) };
+    match records.delete(&budget, Vec::new()).await {
+        // Failures that came in meanwhile stay.
+        Ok(()) | Err(StorageError::Conflict) => Ok(()),
+        Err(e) => Err(e),
+    }
 }
 
 fn failures(budget: &OneTime) -> u64 {
@@ -102,20 +174,27 @@ fn retry_after(end: Timestamp, now: Timestamp) -> u64 {
 mod tests {
     use super::*;
 
-    fn lane(ip: &str) -> String {
-        Lane::of("email:a@b.c", &Client::Address(ip.parse().unwrap())).id
+    fn lane(ip: &str) -> Lane {
+        let target = Target { identifier: "email:a@b.c", account: Some("user:a"), method: "password" };
+        Lane::of(target, &Client::Address(ip.parse().unwrap()))
     }
 
     #[test]
     fn an_ipv6_client_is_its_network() {
-        assert_eq!(lane("2001:db8:1:2::1"), lane("2001:db8:1:2:ffff::9"));
-        assert_ne!(lane("2001:db8:1:2::1"), lane("2001:db8:1:3::1"));
-        assert_eq!(lane("::ffff:10.0.0.1"), lane("10.0.0.1"));
-        assert_ne!(lane("10.0.0.2"), lane("10.0.0.1"));
+        assert_eq!(lane("2001:db8:1:2::1").id, lane("2001:db8:1:2:ffff::9").id);
+        assert_ne!(lane("2001:db8:1:2::1").id, lane("2001:db8:1:3::1").id);
+        assert_eq!(lane("::ffff:10.0.0.1").id, lane("10.0.0.1").id);
+        assert_ne!(lane("10.0.0.2").id, lane("10.0.0.1").id);
+    }
+
+    #[test]
+    fn strangers_share_the_long_budget() {
+        assert_eq!(lane("10.0.0.2").factor, lane("10.0.0.1").factor);
     }
 
     #[test]
     fn a_lane_id_holds_no_address() {
-        assert!(!lane("10.0.0.1").contains("10.0.0.1") && !lane("10.0.0.1").contains("a@b.c"));
+        let id = lane("10.0.0.1").id;
+        assert!(!id.contains("10.0.0.1") && !id.contains("a@b.c"));
     }
 }

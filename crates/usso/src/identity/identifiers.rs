@@ -194,6 +194,11 @@ impl Identifier {
         }
     }
 
+    /// One that was normalised before it was stored.
+    pub fn stored(kind: IdentifierKind, value: &str) -> Self {
+        Self { kind, value: value.to_owned() }
+    }
+
     /// Its kind.
     pub fn kind(&self) -> IdentifierKind {
         self.kind

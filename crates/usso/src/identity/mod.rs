@@ -11,6 +11,7 @@ pub mod credentials;
 pub mod devices;
 pub mod identifiers;
 pub mod onboarding;
+pub mod picture;
 pub mod referrals;
 pub mod sessions;
 pub mod sign_in;

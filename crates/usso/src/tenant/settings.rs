@@ -9,6 +9,10 @@ use crate::tenant::patch::merge;
 use kernel::problem::FieldError;
 use serde_json::{Map, Value, json};
 
+mod login_flow;
+
+pub use login_flow::{LoginFlow, LoginStep};
+
 /// What values a setting takes.
 #[derive(Debug, Clone, Copy)]
 enum Shape {
@@ -16,8 +20,6 @@ enum Shape {
     Int(i64, i64),
     /// `true` or `false`.
     Bool,
-    /// `false` only: nothing can honour `true` yet, and pretending would be unsafe.
-    FalseOnly(&'static str),
     /// A text or null.
     Text,
     /// A text that passes a check, or null.
@@ -26,6 +28,10 @@ enum Shape {
     Each(usize, Check),
     /// A whole number within bounds, or null for "no limit".
     IntOrNull(i64, i64),
+    /// One of these texts.
+    OneOf(&'static [&'static str]),
+    /// A flow of sign-in steps, or null.
+    Flow,
 }
 
 /// What is wrong with a text, if anything.
@@ -50,8 +56,6 @@ const fn setting(
     Setting { flat, nested, shape, default }
 }
 
-const NO_SECOND_FACTOR: &str = "can't be true yet: no second factor is available in this version";
-
 /// Every setting with a meaning.
 const SETTINGS: &[Setting] = &[
     setting(Some("password_min_length"), "auth.password_min_length", Shape::Int(1, 128), || json!(8)),
@@ -60,13 +64,19 @@ const SETTINGS: &[Setting] = &[
     setting(None, "auth.password_require_uppercase", Shape::Bool, || json!(false)),
     setting(None, "auth.password_require_lowercase", Shape::Bool, || json!(false)),
     setting(None, "auth.password_prevent_dictionary", Shape::Bool, || json!(true)),
-    setting(Some("require_mfa"), "auth.require_mfa", Shape::FalseOnly(NO_SECOND_FACTOR), || json!(false)),
+    setting(Some("require_mfa"), "auth.require_mfa", Shape::Bool, || json!(false)),
     setting(
         Some("allowed_login_methods"),
         "auth.allowed_login_methods",
         Shape::Each(1, login_method),
-        || json!(["password"]),
+        || json!(EVERY_METHOD),
     ),
+    setting(None, "auth.login_flow", Shape::Flow, || Value::Null),
+    setting(None, "auth.mfa_timeout", Shape::Int(60, 3_600), || json!(300)),
+    setting(None, "auth.otp_length", Shape::Int(6, 10), || json!(6)),
+    setting(None, "auth.otp_timeout", Shape::Int(60, 600), || json!(300)),
+    setting(None, "auth.magic_link_timeout", Shape::Int(60, 900), || json!(900)),
+    setting(None, "auth.require_recent_authentication", Shape::Bool, || json!(false)),
     setting(Some("login_attempts_limit"), "auth.login_attempts_limit", Shape::Int(1, 100), || json!(5)),
     setting(Some("login_attempts_window"), "auth.login_attempts_window", Shape::Int(1, 86_400), || {
         json!(300)
@@ -79,6 +89,13 @@ const SETTINGS: &[Setting] = &[
     setting(None, "token.refresh_token_rotation", Shape::Bool, || json!(true)),
     setting(None, "token.audience", Shape::Text, || Value::Null),
     setting(None, "registration.is_allowed", Shape::Bool, || json!(true)),
+    setting(
+        None,
+        "registration.approval_mode",
+        Shape::OneOf(&["none", "identifier", "manual_review"]),
+        || json!("none"),
+    ),
+    setting(None, "registration.invite_only", Shape::Bool, || json!(false)),
     setting(None, "registration.allow_self_deactivate", Shape::Bool, || json!(false)),
     setting(None, "workspace.enabled", Shape::Bool, || json!(true)),
     setting(None, "phone.default_country_code", Shape::Checked(country_code), || Value::Null),
@@ -153,7 +170,16 @@ impl Config {
     }
 
     fn value(&self, setting: &Setting) -> Value {
+        // A flow of several steps is the other way to ask for several factors.
+        if setting.nested == "auth.require_mfa" && self.takes_steps() {
+            return Value::Bool(true);
+        }
         self.set.get(setting.nested).cloned().unwrap_or_else(setting.default)
+    }
+
+    fn takes_steps(&self) -> bool {
+        let steps = self.set.get("auth.login_flow").and_then(|flow| flow.get("steps")?.as_array());
+        steps.is_some_and(|steps| steps.len() > 1)
     }
 
     fn by_name(&self, nested: &str) -> Value {
@@ -187,6 +213,18 @@ impl Config {
             password_require_lowercase: self.flag("auth.password_require_lowercase"),
             password_prevent_dictionary: self.flag("auth.password_prevent_dictionary"),
             allowed_login_methods: self.texts("auth.allowed_login_methods"),
+            login_flow: LoginFlow::parse(&self.by_name("auth.login_flow")).ok(),
+            require_mfa: self.flag("auth.require_mfa"),
+            mfa_timeout: self.int("auth.mfa_timeout"),
+            otp_length: usize::try_from(self.int("auth.otp_length")).unwrap_or(6),
+            otp_timeout: self.int("auth.otp_timeout"),
+            magic_link_timeout: self.int("auth.magic_link_timeout"),
+            approval: match self.text("registration.approval_mode").as_deref() {
+                Some("identifier") => Approval::Identifier,
+                Some("manual_review") => Approval::ManualReview,
+                _ => Approval::None,
+            },
+            invite_only: self.flag("registration.invite_only"),
             login_attempts_limit: u32::try_from(self.int("auth.login_attempts_limit")).unwrap_or(5),
             login_attempts_window: self.int("auth.login_attempts_window"),
             session_inactivity_timeout: self.by_name("auth.session_inactivity_timeout").as_i64(),
@@ -202,6 +240,17 @@ impl Config {
             cors_origins: self.texts("cors_origins"),
         }
     }
+}
+
+/// What an account that somebody registered waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Approval {
+    /// Nothing.
+    None,
+    /// Proof that its address or number is theirs.
+    Identifier,
+    /// An administrator.
+    ManualReview,
 }
 
 /// The settings a tenant's behaviour depends on. Times are in seconds.
@@ -221,6 +270,22 @@ pub struct Settings {
     pub password_prevent_dictionary: bool,
     /// The ways in that are open.
     pub allowed_login_methods: Vec<String>,
+    /// The steps of signing in, if the tenant configured any.
+    pub login_flow: Option<LoginFlow>,
+    /// Whether one factor is never enough.
+    pub require_mfa: bool,
+    /// How long an unfinished sign-in may take.
+    pub mfa_timeout: i64,
+    /// Digits of a code that is sent.
+    pub otp_length: usize,
+    /// How long such a code is good.
+    pub otp_timeout: i64,
+    /// How long a link to sign in with is good.
+    pub magic_link_timeout: i64,
+    /// What a new account waits for.
+    pub approval: Approval,
+    /// Whether only who was invited or brought may register.
+    pub invite_only: bool,
     /// Failed attempts per identifier and client …
     pub login_attempts_limit: u32,
     /// … within this many seconds.
@@ -259,9 +324,9 @@ fn check(shape: Shape, value: &Value) -> Result<(), String> {
         Shape::Int(low, high) | Shape::IntOrNull(low, high) => whole(low, high),
         Shape::Bool if value.is_boolean() => Ok(()),
         Shape::Bool => Err("must be true or false".to_owned()),
-        Shape::FalseOnly(_) if *value == Value::Bool(false) => Ok(()),
-        Shape::FalseOnly(why) if *value == Value::Bool(true) => Err(why.to_owned()),
-        Shape::FalseOnly(_) => Err("must be true or false".to_owned()),
+        Shape::OneOf(names) if value.as_str().is_some_and(|text| names.contains(&text)) => Ok(()),
+        Shape::OneOf(names) => Err(format!("must be one of {}", names.join(", "))),
+        Shape::Flow => LoginFlow::parse(value).map(drop),
         Shape::Text if value.as_str().is_some_and(|t| !t.is_empty() && t.len() <= 512) => Ok(()),
         Shape::Text => Err("must be a text of 1 to 512 characters, or null".to_owned()),
         Shape::Checked(check) => {
@@ -279,6 +344,20 @@ fn check(shape: Shape, value: &Value) -> Result<(), String> {
 /// The ways to sign in that have a name, whether this version has them or not.
 const LOGIN_METHODS: &str = "password magic_link oauth passkey webauthn otp email/otp phone/otp totp backup_codes \
                              id_token qr telegram telegram_token";
+
+/// What is open unless a tenant says otherwise.
+const EVERY_METHOD: [&str; 10] = [
+    "password",
+    "email/otp",
+    "phone/otp",
+    "magic_link",
+    "totp",
+    "backup_codes",
+    "webauthn",
+    "oauth",
+    "telegram_token",
+    "qr",
+];
 
 fn login_method(text: &str) -> Result<(), &'static str> {
     let is_known = LOGIN_METHODS.split(' ').any(|known| known == text);

@@ -6,7 +6,8 @@
 
 use crate::tenant::TenantScope;
 use kernel::{Problem, ProblemKind};
-use protocol::jose::Untrusted;
+use protocol::jose::{Untrusted, Verified};
+use serde::de::DeserializeOwned;
 use serde::ser::Error;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -185,11 +186,34 @@ pub fn verify(tenant: &TenantScope, token: &str) -> Result<Claims, TokenError> {
     if claims.exp <= tenant.now().unix_seconds() { Err(TokenError::Expired) } else { Ok(claims) }
 }
 
+/// Verifies a token of another shape and this kind.
+///
+/// # Errors
+/// [`TokenError::Invalid`], [`TokenError::Expired`], [`TokenError::WrongType`].
+pub fn verified<T: DeserializeOwned>(
+    tenant: &TenantScope,
+    token: &str,
+    wanted: TokenType,
+) -> Result<T, TokenError> {
+    let (claims, payload) = opened(tenant, token)?;
+    if claims.token_type != wanted {
+        return Err(TokenError::WrongType);
+    }
+    if claims.exp <= tenant.now().unix_seconds() {
+        return Err(TokenError::Expired);
+    }
+    payload.claims().map_err(|_| TokenError::Invalid)
+}
+
 /// Verifies everything but the expiry: for ending the session of a token, which its age must not prevent.
 ///
 /// # Errors
 /// [`TokenError::Invalid`].
 pub fn authenticate(tenant: &TenantScope, token: &str) -> Result<Claims, TokenError> {
+    Ok(opened(tenant, token)?.0)
+}
+
+fn opened(tenant: &TenantScope, token: &str) -> Result<(Claims, Verified), TokenError> {
     let profile = tenant.profile();
     let untrusted = Untrusted::parse(token).map_err(|_| TokenError::Invalid)?;
     let key =
@@ -201,5 +225,5 @@ pub fn authenticate(tenant: &TenantScope, token: &str) -> Result<Claims, TokenEr
     if !is_ours || claims.iat > now.unix_seconds() + CLOCK_SKEW {
         return Err(TokenError::Invalid);
     }
-    Ok(claims)
+    Ok((claims, verified))
 }

@@ -237,6 +237,9 @@ fn good(operation: &str) -> Value {
         "update_user" => json!({"name": "Target"}),
         "update_user_identifier" => json!({"is_primary": true}),
         "set_user_credential" | "set_credential" => json!({"method": "totp", "secret": "x"}),
+        "confirm_user_credential" | "confirm_credential" => json!({"code": "000000"}),
+        "enrol" => json!({"method": "totp"}),
+        "confirm_enrolment" => json!({"credential_id": "credential_x", "code": "000000"}),
         "create_profile" => json!({"user_id": "user:nobody"}),
         "update_profile" | "update_my_profile" => json!({"profile_data": {"k": 1}}),
         // Refused for what it says: with a right one every request would make a workspace.

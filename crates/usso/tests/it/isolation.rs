@@ -96,6 +96,15 @@ fn rows(world: &World) -> BTreeMap<&'static str, Row> {
             "login",
             Row { foreign: vec![(login(&a.identifier, PASSWORD), 401)], ..row(Needs::Nothing, Id::None) },
         ),
+        // What a token of an unfinished sign-in allows has tests of its own; no other credential does.
+        ("enrol", Row { foreign: vec![(json!({"method": "totp"}), 401)], ..row(Needs::Nothing, Id::None) }),
+        (
+            "confirm_enrolment",
+            Row {
+                foreign: vec![(json!({"credential_id": "credential_x", "code": "000000"}), 401)],
+                ..row(Needs::Nothing, Id::None)
+            },
+        ),
         ("register", Row { body: Some(registration), ..row(Needs::Nothing, Id::None) }),
         (
             "refresh",
@@ -300,6 +309,14 @@ fn rows(world: &World) -> BTreeMap<&'static str, Row> {
                 own: 201,
                 ..row(Needs::Session, Id::None)
             },
+        ),
+        (
+            "confirm_user_credential",
+            Row { body: Some(json!({"code": "000000"})), own: 403, ..row(Needs::Admin, Id::Made("/users")) },
+        ),
+        (
+            "confirm_credential",
+            Row { body: Some(json!({"code": "000000"})), own: 404, ..row(Needs::Session, Id::Session) },
         ),
         ("get_credential", Row { own: 404, ..row(Needs::Session, Id::Session) }),
         ("remove_credential", Row { own: 404, ..row(Needs::Session, Id::Session) }),

@@ -246,8 +246,9 @@ async fn settings_nobody_can_honour_are_refused() {
     let app = TestApp::new().await;
     let admin = app.system_admin().await;
     for config in [
-        json!({"require_mfa": true}),
-        json!({"auth": {"require_mfa": true}}),
+        json!({"require_mfa": "yes"}),
+        json!({"auth": {"login_flow": {"allowed_identifiers": ["email"], "steps": []}}}),
+        json!({"registration": {"approval_mode": "mood"}}),
         json!({"session_timeout": "long"}),
         json!({"session_timeout": 0}),
         json!({"password_min_length": 0}),
@@ -417,7 +418,7 @@ async fn every_change_has_exactly_one_event_and_a_refused_one_has_none() {
     for change in &changes {
         let _ = admin.patch(path, change.clone()).await.expect(200);
     }
-    admin.patch(path, json!({"config": {"require_mfa": true}})).await.is(400);
+    admin.patch(path, json!({"config": {"require_mfa": 1}})).await.is(400);
     admin.clone().with_header("if-match", "\"0\"").patch(path, json!({"name": "x"})).await.is(412);
     admin.post("/tenants", json!({"name": "Told"})).await.is(409);
     app.user("u").await.patch(path, json!({"name": "x"})).await.is(403);

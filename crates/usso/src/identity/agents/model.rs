@@ -93,6 +93,7 @@ impl Agent {
             history: Vec::new(),
             deleted_at: None,
             moving_to: None,
+            awaits_identifier: false,
             referred_by: None,
             workspace_joined_at: BTreeMap::new(),
         };

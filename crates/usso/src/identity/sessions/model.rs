@@ -116,6 +116,11 @@ impl Session {
         }
     }
 
+    /// Whether a person opened it with one factor only. An administrator's session in a user's name is none of theirs.
+    pub fn is_weak(&self) -> bool {
+        self.acr == "usso:acr:1" && self.actor.is_none() && self.agent_id.is_none()
+    }
+
     /// The session, ended.
     #[must_use]
     pub fn revoked(&self, now: Timestamp) -> Self {

@@ -18,6 +18,11 @@ const REFRESH_ATTEMPTS: u32 = 16;
 /// Most bytes a session's `meta_data` may take as JSON.
 pub const MAX_META_DATA: usize = 4_096;
 
+/// The `acr` of sessions opened with one factor …
+const ONE_FACTOR: &str = "usso:acr:1";
+/// … and with two.
+const TWO_FACTORS: &str = "usso:acr:2";
+
 /// Why a session can't be opened, refreshed or ended.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
@@ -30,6 +35,9 @@ pub enum SessionError {
     /// A refresh token that was left behind long ago came back: the session is ended.
     #[error("a refresh token was used again")]
     Reused,
+    /// It was opened with one factor, and the tenant wants two by now.
+    #[error("a second factor is needed")]
+    MfaRequired,
     /// There is no such session here.
     #[error("no such session")]
     NotFound,
@@ -52,7 +60,7 @@ impl Problem for SessionError {
         match self {
             Self::Token(e) => e.kind(),
             Self::NotAMember => ProblemKind::Forbidden,
-            Self::Reused => ProblemKind::Unauthenticated,
+            Self::Reused | Self::MfaRequired => ProblemKind::Unauthenticated,
             Self::NotFound => ProblemKind::NotFound,
             Self::Stale => ProblemKind::PreconditionFailed,
             Self::MetaDataTooLarge => ProblemKind::Invalid,
@@ -66,6 +74,7 @@ impl Problem for SessionError {
             Self::Token(e) => e.code(),
             Self::NotAMember => "PERMISSION_DENIED",
             Self::Reused => "REFRESH_TOKEN_REUSED",
+            Self::MfaRequired => "MFA_REQUIRED",
             Self::NotFound => "NOT_FOUND",
             Self::Stale => "PRECONDITION_FAILED",
             Self::MetaDataTooLarge => "VALIDATION_ERROR",
@@ -79,6 +88,7 @@ impl Problem for SessionError {
             Self::Token(e) => e.detail(),
             Self::NotAMember => "You don't belong to this workspace".into(),
             Self::Reused => "This refresh token was used before; the session has been ended".into(),
+            Self::MfaRequired => "A second factor is needed; sign in again".into(),
             Self::NotFound => "Not found".into(),
             Self::Stale => "The object was changed since it was read".into(),
             Self::MetaDataTooLarge => format!("meta_data: at most {MAX_META_DATA} bytes").into(),
@@ -93,6 +103,8 @@ impl Problem for SessionError {
 pub struct NewSession {
     /// How the user proved who they are.
     pub amr: Vec<String>,
+    /// How many factors that is.
+    pub factors: u8,
     /// The audience of its access tokens.
     pub aud: Option<String>,
     /// Whether refreshing advances the generation.
@@ -126,7 +138,7 @@ pub async fn open(
 ) -> Result<SignedIn, SessionError> {
     let now = tenant.now();
     let profile = tenant.profile();
-    let acr = if new.amr.len() > 1 { "usso:acr:2" } else { "usso:acr:1" };
+    let acr = if new.factors > 1 { TWO_FACTORS } else { ONE_FACTOR };
     let (actor, lifetime) = match new.impersonation {
         Some((actor, seconds)) => (Some(actor), seconds.min(profile.settings.refresh_timeout)),
         None => (None, profile.settings.refresh_timeout),
@@ -254,6 +266,9 @@ pub async fn refresh(
     for _ in 0..REFRESH_ATTEMPTS {
         let stamp = identity.session_stamp(tenant, &id);
         let session = current.ok_or(TokenError::Revoked)?;
+        if tenant.profile().settings.require_mfa && session.is_weak() {
+            return Err(SessionError::MfaRequired);
+        }
         let user = match live_user(identity, tenant, &session, &claims).await {
             // Memory may be behind: only the store ends a session.
             Err(SessionError::Token(_)) if !is_fresh => {

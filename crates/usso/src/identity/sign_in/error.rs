@@ -1,10 +1,11 @@
 //! Why somebody can't sign in.
 
 use crate::identity::credentials::HashError;
-use crate::identity::identifiers::IdentifierError;
+use crate::identity::identifiers::{IdentifierError, IdentifierKind};
 use crate::identity::referrals::service::ReferralError;
 use crate::identity::sessions::service::SessionError;
 use crate::identity::users::error::{UserError, hash_kind};
+use crate::tenant::verify::TokenError;
 use kernel::problem::FieldError;
 use kernel::{Problem, ProblemKind, StorageError};
 use std::borrow::Cow;
@@ -30,6 +31,15 @@ pub enum SignInError {
     /// This tenant's people don't register themselves.
     #[error("registration is disabled")]
     RegistrationDisabled,
+    /// Nobody was named, and no unfinished sign-in says who is meant.
+    #[error("no identifier")]
+    NoIdentifier,
+    /// Nobody signs in with identifiers of this kind here.
+    #[error("no sign-in by {0}")]
+    IdentifierNotAllowed(IdentifierKind),
+    /// A second factor is needed, and there is no way to one.
+    #[error("a second factor is needed and can't be had")]
+    NoSecondFactor,
     /// The method isn't open here.
     #[error("the method {0} is not open")]
     MethodNotAllowed(String),
@@ -39,6 +49,9 @@ pub enum SignInError {
     /// The referral code can't be used.
     #[error(transparent)]
     Referral(#[from] ReferralError),
+    /// The token of an unfinished sign-in isn't accepted.
+    #[error(transparent)]
+    Token(#[from] TokenError),
     /// The session can't be opened.
     #[error(transparent)]
     Session(#[from] SessionError),
@@ -53,12 +66,18 @@ pub enum SignInError {
 impl Problem for SignInError {
     fn kind(&self) -> ProblemKind {
         match self {
-            Self::Identifier(_) | Self::MethodNotAllowed(_) => ProblemKind::Invalid,
+            Self::Identifier(_)
+            | Self::MethodNotAllowed(_)
+            | Self::NoIdentifier
+            | Self::IdentifierNotAllowed(_) => ProblemKind::Invalid,
             Self::InvalidCredentials => ProblemKind::Unauthenticated,
             Self::RateLimited { retry_after } => ProblemKind::TooManyRequests { retry_after: *retry_after },
-            Self::AccountInactive | Self::RegistrationDisabled => ProblemKind::Forbidden,
+            Self::AccountInactive | Self::RegistrationDisabled | Self::NoSecondFactor => {
+                ProblemKind::Forbidden
+            }
             Self::User(e) => e.kind(),
             Self::Referral(e) => e.kind(),
+            Self::Token(e) => e.kind(),
             Self::Session(e) => e.kind(),
             Self::Hash(e) => hash_kind(e),
             Self::Storage(e) => crate::tenant::tenants::service::storage_kind(e),
@@ -72,9 +91,12 @@ impl Problem for SignInError {
             Self::RateLimited { .. } => "RATE_LIMITED",
             Self::AccountInactive => "ACCOUNT_INACTIVE",
             Self::RegistrationDisabled => "REGISTRATION_DISABLED",
-            Self::MethodNotAllowed(_) => "METHOD_NOT_AVAILABLE",
+            Self::NoIdentifier => "VALIDATION_ERROR",
+            Self::NoSecondFactor => "MFA_REQUIRED",
+            Self::MethodNotAllowed(_) | Self::IdentifierNotAllowed(_) => "METHOD_NOT_AVAILABLE",
             Self::User(e) => e.code(),
             Self::Referral(e) => e.code(),
+            Self::Token(e) => e.code(),
             Self::Session(e) => e.code(),
             Self::Hash(_) | Self::Storage(_) => "SERVICE_UNAVAILABLE",
         }
@@ -87,9 +109,15 @@ impl Problem for SignInError {
             Self::RateLimited { .. } => "Too many failed attempts, try again later".into(),
             Self::AccountInactive => "This account is not active".into(),
             Self::RegistrationDisabled => "Registration is disabled".into(),
+            Self::NoIdentifier => "identifier: is required".into(),
+            Self::NoSecondFactor => {
+                "A second factor is needed, and this account has none; ask an administrator".into()
+            }
             Self::MethodNotAllowed(_) => "This sign-in method is not available here".into(),
+            Self::IdentifierNotAllowed(kind) => format!("Nobody signs in with a {kind} here").into(),
             Self::User(e) => e.detail(),
             Self::Referral(e) => e.detail(),
+            Self::Token(e) => e.detail(),
             Self::Session(e) => e.detail(),
             Self::Hash(_) | Self::Storage(_) => "The service is temporarily unavailable".into(),
         }

@@ -1,38 +1,49 @@
-//! Signing in: one state machine for JSON and, later, pages.
+//! Signing in: one state machine for JSON and pages.
 //!
-//! [`advance`] reads like the flow itself: who is meant, whether the method is open, whether the budget allows another
-//! try, whether the secret is right, whether the account may sign in; then a session is opened. Registration is the
-//! step that makes the account first. Existing and unknown accounts take the same path, the same time and the same
+//! [`advance`] reads like the flow itself: who is meant, whether the method is open, whether what was submitted proves it;
+//! then [`proven`] goes on with whatever way in it was: the account's state, a second factor, the session. Registration is
+//! the step that makes the account first. Existing and unknown accounts take the same path, the same time and the same
 //! words (ruling D28); where registration is open that is impossible, and documented.
 
+mod authenticator;
+pub mod enrolment;
 mod error;
+mod factor;
+mod flow;
 mod password;
+pub mod pending;
+pub mod proof;
+mod proven;
+mod register;
 pub mod routes;
 pub mod schema;
 
 pub use error::SignInError;
+pub use flow::may_be_second;
+pub use proven::{Carried, proven};
 
 use crate::identity::Identity;
 use crate::identity::attempts::Client;
 use crate::identity::devices::Device;
 use crate::identity::identifiers::{Identifier, IdentifierKind, NormaliseOptions};
-use crate::identity::referrals::service as referrals;
-use crate::identity::sessions::service::{NewSession, SessionError, SignedIn};
+use crate::identity::sessions::service::SignedIn;
+use crate::identity::users;
 use crate::identity::users::error::UserError;
 use crate::identity::users::model::User;
-use crate::identity::users::service::NewUser;
-use crate::identity::{sessions, users};
-use crate::tenant::{Actor, ClientInfo, TenantScope};
+use crate::tenant::{ClientInfo, TenantScope};
 use kernel::Stored;
+use pending::Pending;
+use proof::{Method, Shown};
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 
 /// What somebody submits to sign in.
 #[derive(Debug)]
 pub struct Input {
     /// The kind of identifier, if told.
     pub kind: Option<IdentifierKind>,
-    /// The identifier as typed.
-    pub identifier: String,
+    /// The identifier as typed. Only an unfinished sign-in goes on without.
+    pub identifier: Option<String>,
     /// The method, if told.
     pub method: Option<String>,
     /// The secret; without one the flow only tells which methods there are.
@@ -43,14 +54,31 @@ pub struct Input {
     pub name: Option<String>,
     /// The code by which somebody brought a new account.
     pub referral_code: Option<String>,
-    /// The audience of the access tokens.
-    pub audience: Option<String>,
-    /// The workspace to work in.
-    pub workspace_id: Option<String>,
-    /// Whether this session's refresh generation advances (ruling D2).
-    pub is_rotating: bool,
+    /// What the session is to be like.
+    pub wanted: Wanted,
     /// The device's cookie.
     pub device: Device,
+    /// The token of an unfinished sign-in.
+    pub temporary: Option<String>,
+}
+
+/// What a session is to be like.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wanted {
+    /// The audience of its access tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
+    /// The workspace to work in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace_id: Option<String>,
+    /// Whether its refresh generation advances (ruling D2).
+    pub is_rotating: bool,
+}
+
+impl Default for Wanted {
+    fn default() -> Self {
+        Self { audience: None, workspace_id: None, is_rotating: true }
+    }
 }
 
 /// Whether signing in may make the account.
@@ -69,11 +97,36 @@ pub enum Register {
 pub enum Step {
     /// Signed in.
     Completed(Box<SignedIn>),
-    /// A factor is needed: one of these methods.
+    /// Nothing is proven yet: one of these methods.
     Verify {
         /// The methods open to this kind of identifier.
-        methods: Vec<String>,
+        methods: Vec<Method>,
     },
+    /// Something is proven, and it is not enough.
+    More {
+        /// Carries what was shown, see [`Pending`].
+        token: String,
+        /// Seconds it is good.
+        expires_in: i64,
+        /// What was shown.
+        amr: Vec<String>,
+        /// What would do …
+        methods: Vec<Method>,
+        /// … so many of them.
+        required: usize,
+        /// What may be set up now, for who has nothing to show (ruling D39).
+        enrol: Vec<Method>,
+    },
+}
+
+/// What is still needed, and what there is.
+#[derive(Debug)]
+struct More {
+    methods: Vec<Method>,
+    required: usize,
+    shown: Vec<Shown>,
+    is_own: bool,
+    wanted: Wanted,
 }
 
 /// The surroundings of a flow.
@@ -94,90 +147,96 @@ pub struct Context<'a> {
 /// # Errors
 /// See [`SignInError`].
 pub async fn advance(context: Context<'_>, input: Input) -> Result<Step, SignInError> {
-    let identifier = parse_identifier(context.tenant, &input)?;
-    let methods = open_methods(context.tenant);
+    let tenant = context.tenant;
+    let pending = input.temporary.as_deref().and_then(|token| Pending::read(tenant, token));
+    let identifier = match (&input.identifier, &pending) {
+        (Some(typed), _) => parse(tenant, input.kind, typed)?,
+        (None, Some(pending)) => identifier_of(context, pending).await?,
+        (None, None) => return Err(SignInError::NoIdentifier),
+    };
+    check_kind(tenant, identifier.kind())?;
+    let methods = flow::first_methods(&tenant.profile().settings, identifier.kind());
     let Some(secret) = &input.secret else { return Ok(Step::Verify { methods }) };
-    check_method(input.method.as_deref(), &methods)?;
+    let method = method(&input, identifier.kind())?;
 
     // Before anybody is looked for: a closed registration must not tell who has an account.
-    if input.register == Register::Required && !context.tenant.profile().settings.registration_is_allowed {
-        return Err(SignInError::RegistrationDisabled);
+    if input.register == Register::Required {
+        register::check_open(tenant, input.referral_code.as_deref())?;
     }
-
-    let mut account = users::service::find(context.tenant, &identifier).await?;
-    if account.is_none() && input.register != Register::No {
-        match register(context, &identifier, &input, secret).await {
-            Ok(user) => return complete(context, user, &input).await,
+    let mut account = users::service::find(tenant, &identifier).await?;
+    if account.is_none() && input.register != Register::No && method == Method::Password {
+        match register::register(context, &identifier, &input, secret).await {
             // Somebody registered it in the meantime: go on as if it had been there.
             Err(SignInError::User(UserError::IdentifierExists)) if input.register == Register::IfAbsent => {
-                account = users::service::find(context.tenant, &identifier).await?;
+                account = users::service::find(tenant, &identifier).await?;
             }
-            Err(e) => return Err(e),
+            made => return made,
         }
     } else if account.is_some() && input.register == Register::Required {
         return Err(UserError::IdentifierExists.into());
     }
 
-    let client = client_of(context, account.as_ref(), &input.device);
-    let attempt = password::Attempt { identifier: &identifier, account: account.as_ref(), client, secret };
-    let user = password::check(context, attempt).await?;
-    complete(context, user, &input).await
+    // A stranger's unfinished sign-in, or one with another account, is none.
+    let pending = pending.filter(|own| account.as_ref().is_some_and(|user| own.is_of(tenant, user)));
+    check_order(tenant, (method, identifier.kind()), pending.as_ref())?;
+    let client = client_of(tenant, context.client, account.as_ref(), &input.device);
+    let attempt =
+        factor::Attempt { identifier: &identifier, account: account.as_ref(), client, method, secret };
+    let (user, proof) = factor::check(context, attempt).await?;
+    // What is to be like what was asked for first.
+    let wanted = pending.as_ref().map_or(input.wanted, |pending| pending.wanted.clone());
+    proven(context, user, proof, Carried { wanted, pending }).await
 }
 
-async fn complete(context: Context<'_>, user: Stored<User>, input: &Input) -> Result<Step, SignInError> {
-    let new = NewSession {
-        amr: vec!["password".to_owned()],
-        aud: input.audience.clone(),
-        is_rotating: input.is_rotating,
-        impersonation: None,
-        workspace_id: input.workspace_id.clone(),
-    };
-    let signed_in =
-        sessions::service::open(context.identity, context.tenant, context.issuer, user, new, context.client)
-            .await?;
-    Ok(Step::Completed(Box::new(signed_in)))
+/// Who an unfinished sign-in is about, by a name they may sign in with.
+async fn identifier_of(context: Context<'_>, pending: &Pending) -> Result<Identifier, SignInError> {
+    let user = context.identity.user(context.tenant, &pending.user_id).await?;
+    let user = user.filter(|user| pending.is_of(context.tenant, user)).ok_or(SignInError::NoIdentifier)?;
+    let own = user.identifiers.iter().find(|own| own.is_active).ok_or(SignInError::NoIdentifier)?;
+    Ok(Identifier::stored(own.kind, &own.value))
 }
 
-async fn register(
-    context: Context<'_>,
-    identifier: &Identifier,
-    input: &Input,
-    secret: &SecretString,
-) -> Result<Stored<User>, SignInError> {
-    if !context.tenant.profile().settings.registration_is_allowed {
-        return Err(match input.register {
-            // Nobody must learn from a closed registration whether an account exists.
-            Register::IfAbsent => password::refuse_unknown(context, identifier, secret).await?,
-            _ => SignInError::RegistrationDisabled,
-        });
-    }
-    // Nobody belongs to a workspace before they are there: refused before the account is made.
-    if input.workspace_id.is_some() {
-        return Err(SessionError::NotAMember.into());
-    }
-    // Parsed again: reserved names may sign in but nobody may take them (ruling D5).
-    let identifier =
-        Identifier::parse(Some(identifier.kind()), identifier.value(), &options(context.tenant, false))?;
-    let referral = match &input.referral_code {
-        Some(code) => Some(referrals::claim(context.tenant, code).await?),
-        None => None,
-    };
-    let new = NewUser {
-        referred_by: referral.as_ref().map(|referral| referral.user_id.clone()),
-        ..NewUser::named(identifier, input.name.clone())
-    };
-    let (identity, tenant) = (context.identity, context.tenant);
-    let made =
-        users::service::create(identity, tenant, (new, secret), Actor::Anonymous, context.client).await;
-    if let (Err(_), Some(referral)) = (&made, &referral) {
-        referrals::release(tenant, &referral.id).await?;
-    }
-    Ok(made?)
+fn method(input: &Input, kind: IdentifierKind) -> Result<Method, SignInError> {
+    let Some(name) = input.method.as_deref() else { return Ok(Method::Password) };
+    Method::parse(name, kind).ok_or_else(|| SignInError::MethodNotAllowed(name.to_owned()))
 }
 
-fn client_of(context: Context<'_>, account: Option<&Stored<User>>, device: &Device) -> Client {
-    let known = account.and_then(|user| device.known_to(context.tenant, &user.id));
-    known.map_or(Client::Address(context.client.ip), |id| Client::Device(id.to_owned()))
+/// Refuses a method that can't be next: a second factor without a first, or one the tenant doesn't want.
+fn check_order(
+    tenant: &TenantScope,
+    (method, kind): (Method, IdentifierKind),
+    pending: Option<&Pending>,
+) -> Result<(), SignInError> {
+    let settings = &tenant.profile().settings;
+    let is_open = match pending {
+        Some(_) => may_be_second(settings, method),
+        None => flow::first_methods(settings, kind).contains(&method),
+    };
+    let has_place = !matches!(
+        method,
+        Method::Oauth | Method::Telegram | Method::Qr | Method::Webauthn | Method::MagicLink
+    );
+    if is_open && has_place { Ok(()) } else { Err(SignInError::MethodNotAllowed(method.as_str().to_owned())) }
+}
+
+fn check_kind(tenant: &TenantScope, kind: IdentifierKind) -> Result<(), SignInError> {
+    match &tenant.profile().settings.login_flow {
+        Some(flow) if !flow.allowed_identifiers.iter().any(|name| name == kind.as_str()) => {
+            Err(SignInError::IdentifierNotAllowed(kind))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Who is trying: a device the account knows, or an address.
+pub fn client_of(
+    tenant: &TenantScope,
+    client: &ClientInfo,
+    account: Option<&Stored<User>>,
+    device: &Device,
+) -> Client {
+    let known = account.and_then(|user| device.known_to(tenant, &user.id));
+    known.map_or(Client::Address(client.ip), |id| Client::Device(id.to_owned()))
 }
 
 fn options(tenant: &TenantScope, allow_reserved: bool) -> NormaliseOptions<'_> {
@@ -187,21 +246,14 @@ fn options(tenant: &TenantScope, allow_reserved: bool) -> NormaliseOptions<'_> {
     }
 }
 
-fn parse_identifier(tenant: &TenantScope, input: &Input) -> Result<Identifier, SignInError> {
-    Ok(Identifier::parse(input.kind, &input.identifier, &options(tenant, true))?)
-}
-
-/// The methods that are both built and allowed.
-fn open_methods(tenant: &TenantScope) -> Vec<String> {
-    let allowed = &tenant.profile().settings.allowed_login_methods;
-    ["password"].into_iter().filter(|m| allowed.iter().any(|a| a == m)).map(str::to_owned).collect()
-}
-
-fn check_method(asked: Option<&str>, open: &[String]) -> Result<(), SignInError> {
-    let asked = asked.unwrap_or("password");
-    if open.iter().any(|m| m == asked) {
-        Ok(())
-    } else {
-        Err(SignInError::MethodNotAllowed(asked.to_owned()))
-    }
+/// An identifier as typed by somebody who wants to sign in.
+///
+/// # Errors
+/// When it can't be one.
+pub fn parse(
+    tenant: &TenantScope,
+    kind: Option<IdentifierKind>,
+    typed: &str,
+) -> Result<Identifier, SignInError> {
+    Ok(Identifier::parse(kind, typed, &options(tenant, true))?)
 }

@@ -1,15 +1,16 @@
 //! `/auth/…` and `/me`.
 
 use super::schema::{
-    Login, LoginView, Logout, LogoutTarget, MeView, MessageView, PendingView, Refresh, RefreshView,
-    VerifiedView, VerifyToken,
+    Login, LoginView, Logout, LogoutTarget, MeView, MessageView, Refresh, RefreshView, VerifiedView,
+    VerifyToken,
 };
-use super::{Context, Input, Register, Step, advance};
+use super::{Context, Input, Register, Wanted, advance};
 use crate::http::caller::{AgentCredential, Presented, Principal, Source};
 use crate::http::error::{ErrorView, storage};
 use crate::http::list::Params;
 use crate::http::{
     ApiError, AppState, Caller, Json, OptionalJson, Tenant, caller, cookie, csrf, idempotency, json,
+    signed_in,
 };
 use crate::identity::agents::auth as agents;
 use crate::identity::agents::schema::AgentMeView;
@@ -95,21 +96,12 @@ async fn sign_in(
     register: Register,
 ) -> Result<Response, ApiError> {
     let device = Device::parse(cookie::get(headers, cookie::DEVICE));
-    let input = input(request, register, device.clone())?;
+    let input = input(request, register, (device.clone(), caller::temporary(headers).map(str::to_owned)))?;
     let (issuer, client) = (tenant.issuer(), tenant.client());
     let context =
         Context { identity: &state.identity, tenant: &tenant.scope, issuer: &issuer, client: &client };
-    match advance(context, input).await? {
-        Step::Verify { methods } => Ok(Json(PendingView::verify(methods)).into_response()),
-        Step::Completed(signed_in) => {
-            let (tokens, user) = (signed_in.tokens.clone(), signed_in.user.id.clone());
-            let view = LoginView::of(tenant.scope.id().as_str(), *signed_in);
-            let mut response = Json(view).into_response();
-            cookie::set_tokens(response.headers_mut(), tenant, &tokens);
-            cookie::set_device(response.headers_mut(), tenant, &device.remember(&tenant.scope, &user));
-            Ok(response)
-        }
-    }
+    let step = advance(context, input).await?;
+    Ok(signed_in::respond(tenant, &device, step))
 }
 
 fn missing(field: &'static str) -> ApiError {
@@ -118,7 +110,11 @@ fn missing(field: &'static str) -> ApiError {
     ApiError::invalid(vec![error], format!("{field}: is required"))
 }
 
-fn input(request: Login, register: Register, device: Device) -> Result<Input, ApiError> {
+fn input(
+    request: Login,
+    register: Register,
+    (device, temporary): (Device, Option<String>),
+) -> Result<Input, ApiError> {
     let named = [
         (request.identifier, request.kind),
         (request.email, Some(IdentifierKind::Email)),
@@ -126,7 +122,11 @@ fn input(request: Login, register: Register, device: Device) -> Result<Input, Ap
         (request.username, Some(IdentifierKind::Username)),
     ];
     let mut given = named.into_iter().filter_map(|(value, kind)| Some((value?, kind)));
-    let (identifier, kind) = given.next().ok_or_else(|| missing("identifier"))?;
+    let (identifier, kind) = match given.next() {
+        Some((value, kind)) => (Some(value), kind),
+        None if temporary.is_some() && request.secret.is_some() => (None, None),
+        None => return Err(missing("identifier")),
+    };
     if given.next().is_some() {
         return Err(ApiError::invalid(Vec::new(), "Give one identifier only"));
     }
@@ -145,10 +145,13 @@ fn input(request: Login, register: Register, device: Device) -> Result<Input, Ap
         register,
         name,
         referral_code: request.referral_code,
-        audience: request.audience,
-        workspace_id: request.workspace_id,
-        is_rotating: request.refresh_token_rotation.unwrap_or(true),
+        wanted: Wanted {
+            audience: request.audience,
+            workspace_id: request.workspace_id,
+            is_rotating: request.refresh_token_rotation.unwrap_or(true),
+        },
         device,
+        temporary,
     })
 }
 

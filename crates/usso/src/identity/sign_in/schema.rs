@@ -2,6 +2,7 @@
 
 use crate::identity::identifiers::IdentifierKind;
 use crate::identity::sessions::service::SignedIn;
+use crate::identity::sign_in::proof::Method;
 use crate::identity::tokens::TokenPair;
 use crate::identity::users::schema::UserView;
 use crate::tenant::patch::given;
@@ -208,12 +209,19 @@ impl LoginView {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct NextStep {
     /// The methods that would do.
-    pub methods: Vec<String>,
+    pub methods: Vec<&'static str>,
     /// How many of them.
-    pub required_num: u32,
+    pub required_num: usize,
+    /// The methods that may be set up now, by who has none of those.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub enrol: Vec<&'static str>,
 }
 
-/// An unfinished sign-in.
+fn names(methods: &[Method]) -> Vec<&'static str> {
+    methods.iter().map(|method| method.as_str()).collect()
+}
+
+/// A sign-in that has not begun.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PendingView {
     /// `verification_required`.
@@ -231,13 +239,56 @@ pub struct PendingView {
 
 impl PendingView {
     /// One of these methods is needed.
-    pub fn verify(methods: Vec<String>) -> Self {
+    pub fn verify(methods: &[Method]) -> Self {
         Self {
             status: "verification_required",
-            next_step: NextStep { methods, required_num: 1 },
+            next_step: NextStep { methods: names(methods), required_num: 1, enrol: Vec::new() },
             token_type: "temporary",
             amr: Vec::new(),
             tokens: None,
+        }
+    }
+}
+
+/// A sign-in that needs more.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MoreView {
+    /// `mfa_required`.
+    pub status: &'static str,
+    /// What is needed.
+    pub next_step: NextStep,
+    /// `temporary`.
+    pub token_type: &'static str,
+    /// What was shown so far.
+    pub amr: Vec<String>,
+    /// What to go on with: nothing but the next step takes it.
+    pub tokens: TemporaryView,
+    /// Seconds it is good.
+    pub expires_in: i64,
+}
+
+/// The token of an unfinished sign-in.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TemporaryView {
+    /// The token.
+    pub temporary: String,
+}
+
+impl MoreView {
+    /// So many of these methods are needed.
+    pub fn of(
+        (temporary, expires_in): (String, i64),
+        amr: Vec<String>,
+        (methods, required_num): (&[Method], usize),
+        enrol: &[Method],
+    ) -> Self {
+        Self {
+            status: "mfa_required",
+            next_step: NextStep { methods: names(methods), required_num, enrol: names(enrol) },
+            token_type: "temporary",
+            amr,
+            tokens: TemporaryView { temporary },
+            expires_in,
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::identity::credentials::{HashError, PolicyViolation};
 use crate::identity::identifiers::IdentifierError;
 use crate::identity::workspaces::error::WorkspaceError;
 use kernel::{Problem, ProblemKind, StorageError};
+use protocol::seal::SealError;
 use std::borrow::Cow;
 
 /// Why a user can't be created or changed.
@@ -55,6 +56,9 @@ pub enum UserError {
     /// The hashing pool is overloaded, or the password can't be hashed.
     #[error(transparent)]
     Hash(#[from] HashError),
+    /// A secret can't be sealed or opened.
+    #[error(transparent)]
+    Sealed(SealError),
     /// The database refused.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -75,6 +79,7 @@ impl Problem for UserError {
             Self::Workspace(e) => e.kind(),
             Self::Scopes(e) => e.kind(),
             Self::Hash(e) => hash_kind(e),
+            Self::Sealed(_) => ProblemKind::Internal,
             Self::Storage(e) => crate::tenant::tenants::service::storage_kind(e),
         }
     }
@@ -93,6 +98,7 @@ impl Problem for UserError {
             Self::Role(e) => e.code(),
             Self::Workspace(e) => e.code(),
             Self::Scopes(e) => e.code(),
+            Self::Sealed(_) => "INTERNAL_ERROR",
             Self::Hash(_) | Self::Storage(_) => "SERVICE_UNAVAILABLE",
         }
     }
@@ -112,6 +118,7 @@ impl Problem for UserError {
             Self::Role(e) => e.detail(),
             Self::Workspace(e) => e.detail(),
             Self::Scopes(e) => e.detail(),
+            Self::Sealed(_) => "Internal error".into(),
             Self::Hash(_) | Self::Storage(_) => "The service is temporarily unavailable".into(),
         }
     }

@@ -29,6 +29,7 @@ pub async fn open(
     }
     let new = NewSession {
         amr: vec!["impersonation".to_owned()],
+        factors: 1,
         aud: None,
         is_rotating: true,
         workspace_id: None,

@@ -17,3 +17,4 @@ pub mod routes;
 pub mod schema;
 pub mod service;
 pub mod transfer;
+pub mod verification;

@@ -46,12 +46,63 @@ fn is_no(value: &bool) -> bool {
 pub struct Credential {
     /// Its id.
     pub id: String,
-    /// `password` …
+    /// `password`, `totp`, `backup_codes`, `webauthn`, `oauth` …
     pub method: String,
-    /// A PHC string (Argon2id); never leaves the server.
+    /// A PHC string (Argon2id) of a password; never leaves the server.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub secret_hash: String,
     /// When it was set.
     pub created_at: Timestamp,
+    /// Whether it counts; one that waits to be confirmed doesn't.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub is_active: bool,
+    /// What its owner calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Who vouches for it, if not we: a social login's provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// What it is called there: a provider's subject, a passkey's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<String>,
+    /// Its secret, sealed with the tenant's key and bound to user and credential; never leaves the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<String>,
+    /// What else belongs to it and is no secret; stays on the server all the same.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub data: Map<String, Value>,
+}
+
+impl Credential {
+    /// A credential without a secret yet.
+    pub fn new(id: String, method: &str, now: Timestamp) -> Self {
+        Self {
+            id,
+            method: method.to_owned(),
+            secret_hash: String::new(),
+            created_at: now,
+            is_active: true,
+            name: None,
+            provider: None,
+            external_id: None,
+            sealed: None,
+            data: Map::new(),
+        }
+    }
+
+    /// The key it is found by: nobody else in the tenant has the same.
+    fn key(&self) -> Option<Key> {
+        let external_id = self.external_id.as_deref()?;
+        Some(match &self.provider {
+            Some(provider) => link_key(provider, external_id),
+            None => Key::new(&self.method, external_id),
+        })
+    }
+}
+
+/// The key of an account somewhere else that signs in to one here.
+pub fn link_key(provider: &str, external_id: &str) -> Key {
+    Key::new("link", &format!("{provider}|{external_id}"))
 }
 
 impl std::fmt::Debug for Credential {
@@ -132,6 +183,9 @@ pub struct User {
     /// The user whose referral code it was registered with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub referred_by: Option<UserId>,
+    /// Whether it becomes active once its identifier is proven.
+    #[serde(default, skip_serializing_if = "is_no")]
+    pub awaits_identifier: bool,
     /// The tenant it is being moved to; closed meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moving_to: Option<TenantId>,
@@ -177,7 +231,8 @@ impl Record for User {
     }
 
     fn keys(&self) -> Vec<Key> {
-        self.identifiers.iter().map(|i| Key::new(i.kind.as_str(), &i.value)).collect()
+        let names = self.identifiers.iter().map(|i| Key::new(i.kind.as_str(), &i.value));
+        names.chain(self.credentials.iter().filter_map(Credential::key)).collect()
     }
 
     fn tags(&self) -> Vec<String> {
@@ -257,6 +312,11 @@ impl User {
         self.roles.iter().chain(self.workspace_roles.values().flatten())
     }
 
+    /// The credentials of a method that count.
+    pub fn credentials_of(&self, method: &str) -> impl Iterator<Item = &Credential> {
+        self.credentials.iter().filter(move |c| c.method == method && c.is_active)
+    }
+
     /// The stored hash of the password, if there is one.
     pub fn password_hash(&self) -> Option<&str> {
         self.credentials.iter().find(|c| c.method == "password").map(|c| c.secret_hash.as_str())
@@ -267,8 +327,8 @@ impl User {
         match self.credentials.iter_mut().find(|c| c.method == "password") {
             Some(password) => password.secret_hash = secret_hash,
             None => {
-                let method = "password".to_owned();
-                self.credentials.push(Credential { id, method, secret_hash, created_at: now });
+                let new = Credential { secret_hash, ..Credential::new(id, "password", now) };
+                self.credentials.push(new);
             }
         }
     }

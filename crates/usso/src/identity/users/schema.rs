@@ -62,7 +62,11 @@ pub struct CredentialView {
     /// The same as `type`.
     pub method: String,
     /// `internal`, or the name of a provider.
-    pub provider: &'static str,
+    pub provider: String,
+    /// What its owner calls it.
+    pub name: Option<String>,
+    /// What it is called at its provider; a passkey's id.
+    pub external_id: Option<String>,
     /// Whether it may be used.
     pub is_active: bool,
     /// Always false.
@@ -211,8 +215,10 @@ pub fn credential_view(tenant_id: &str, user: &Stored<User>, credential: &Creden
         uid: credential.id.clone(),
         kind: credential.method.clone(),
         method: credential.method.clone(),
-        provider: "internal",
-        is_active: true,
+        provider: credential.provider.clone().unwrap_or_else(|| "internal".to_owned()),
+        name: credential.name.clone(),
+        external_id: credential.external_id.clone(),
+        is_active: credential.is_active,
         is_deleted: false,
         user_id: user.id.as_str().to_owned(),
         tenant_id: tenant_id.to_owned(),
@@ -362,11 +368,11 @@ pub struct UpdateIdentifier {
 /// A new credential, in place of one of its method.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct SetCredential {
-    /// `password`.
+    /// `password`, `totp` or `backup_codes`.
     pub method: String,
-    /// The password.
-    #[schema(value_type = String, format = Password)]
-    pub secret: SecretString,
+    /// The password; the others are made by the server.
+    #[schema(value_type = Option<String>, format = Password)]
+    pub secret: Option<SecretString>,
 }
 
 /// A new profile.

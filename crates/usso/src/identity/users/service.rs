@@ -25,12 +25,14 @@ pub struct NewUser {
     pub scopes: Vec<String>,
     /// Who brought them.
     pub referred_by: Option<UserId>,
+    /// Whether the account waits for somebody to approve it.
+    pub is_pending: bool,
 }
 
 impl NewUser {
     /// Somebody who holds nothing.
     pub fn named(identifier: Identifier, name: Option<String>) -> Self {
-        Self { identifier, name, roles: Vec::new(), scopes: Vec::new(), referred_by: None }
+        Self { identifier, name, roles: Vec::new(), scopes: Vec::new(), referred_by: None, is_pending: false }
     }
 }
 
@@ -192,7 +194,7 @@ pub(super) fn draft(tenant: &TenantScope, new: NewUser) -> User {
         workspace_roles: std::collections::BTreeMap::new(),
         workspace_joined_at: std::collections::BTreeMap::new(),
         is_active: true,
-        activation_status: ActivationStatus::Active,
+        activation_status: if new.is_pending { ActivationStatus::Pending } else { ActivationStatus::Active },
         avatar_url: None,
         custom_claims: serde_json::Map::new(),
         session_epoch: 0,
@@ -202,6 +204,7 @@ pub(super) fn draft(tenant: &TenantScope, new: NewUser) -> User {
         history: Vec::new(),
         deleted_at: None,
         moving_to: None,
+        awaits_identifier: false,
         referred_by: new.referred_by,
     }
 }

@@ -35,7 +35,7 @@ fn defaults_are_the_rulings() {
 fn a_setting_of_the_wrong_type_is_refused_and_nothing_applied() {
     let mut config = Config::default();
     let errors = config
-        .apply(&object(json!({"session_timeout": "long", "password_min_length": 9, "require_mfa": true})))
+        .apply(&object(json!({"session_timeout": "long", "password_min_length": 9, "require_mfa": 1})))
         .unwrap_err();
     assert_eq!(errors.len(), 2);
     assert_eq!(config, Config::default());
@@ -44,10 +44,10 @@ fn a_setting_of_the_wrong_type_is_refused_and_nothing_applied() {
 #[test]
 fn unknown_keys_are_kept_and_merged() {
     let mut config = Config::default();
-    config.apply(&object(json!({"auth": {"otp_length": 6}, "templates": {"a": {"x": 1}}}))).unwrap();
+    config.apply(&object(json!({"auth": {"otp_colour": 6}, "templates": {"a": {"x": 1}}}))).unwrap();
     config.apply(&object(json!({"templates": {"a": {"y": 2}}}))).unwrap();
     let view = config.view();
-    assert_eq!(view["auth"]["otp_length"], 6);
+    assert_eq!(view["auth"]["otp_colour"], 6);
     assert_eq!(view["auth"]["password_min_length"], 8);
     assert_eq!(view["templates"]["a"], json!({"x": 1, "y": 2}));
 }

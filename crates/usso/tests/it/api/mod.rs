@@ -20,6 +20,7 @@ mod login;
 mod login_attempts;
 mod logout;
 mod me;
+mod mfa;
 mod openapi;
 mod passwords;
 mod referrals;

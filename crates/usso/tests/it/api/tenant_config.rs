@@ -11,6 +11,7 @@ async fn a_sign_in_page_learns_what_it_needs_without_a_credential() {
         "branding": {"logo_url": "https://company-a.com/logo.svg", "internal_note": "canary-branding"},
         "config": {
             "password_min_length": 12,
+            "allowed_login_methods": ["password", "totp"],
             "default_redirect_url": "/home",
             "legal": {"terms_url": "https://company-a.com/terms", "lawyer": "canary-legal"},
             "registration": {"is_allowed": false, "note": "canary-registration"},
@@ -29,7 +30,7 @@ async fn a_sign_in_page_learns_what_it_needs_without_a_credential() {
         (&config["auth"]["password_min_length"], &config["auth"]["require_mfa"]),
         (&json!(12), &json!(false))
     );
-    assert_eq!(config["auth"]["allowed_login_methods"], json!(["password"]));
+    assert_eq!(config["auth"]["allowed_login_methods"], json!(["password", "totp"]));
     assert_eq!(config["registration"], json!({"is_allowed": false}));
     assert_eq!(config["integration"], json!(["google"]));
     assert!(!config.text().contains("canary"), "{}", config.text());

@@ -9,7 +9,18 @@ fn pairs() -> Vec<(&'static str, &'static str, Value, Value)> {
         (
             "allowed_login_methods",
             "/auth/allowed_login_methods",
-            json!(["password"]),
+            json!([
+                "password",
+                "email/otp",
+                "phone/otp",
+                "magic_link",
+                "totp",
+                "backup_codes",
+                "webauthn",
+                "oauth",
+                "telegram_token",
+                "qr"
+            ]),
             json!(["password", "passkey"]),
         ),
         ("require_mfa", "/auth/require_mfa", json!(false), json!(false)),

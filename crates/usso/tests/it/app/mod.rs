@@ -12,6 +12,7 @@
 //! checked for what every answer must have (see [`Answer`]).
 
 mod answer;
+mod authenticator;
 mod browser;
 mod database;
 mod internet;
@@ -20,6 +21,7 @@ mod requests;
 pub mod token;
 
 pub use answer::{Answer, SetCookie};
+pub use authenticator::Authenticator;
 pub use browser::Browser;
 pub use database::{Database, StorageKind};
 pub use internet::SmallInternet;
@@ -272,6 +274,11 @@ impl TestApp {
     pub async fn configure(&self, tenant_id: &str, config: serde_json::Value) {
         let body = serde_json::json!({ "config": config });
         self.system_admin().await.patch(&format!("/tenants/{tenant_id}"), body).await.expect(200);
+    }
+
+    /// The time, in Unix seconds.
+    pub fn clock_seconds(&self) -> i64 {
+        kernel::Clock::now(&*self.clock).unix_seconds()
     }
 
     /// Lets this many seconds pass.

@@ -1,6 +1,8 @@
 //! How a user proves who they are: setting and removing credentials.
 
+pub mod authenticator;
 pub mod routes;
+pub mod schema;
 
 use crate::identity::Identity;
 use crate::identity::sessions::model::Session;
@@ -16,7 +18,7 @@ use secrecy::SecretString;
 /// Seconds after signing in during which users may change their own credentials.
 pub const RECENT_SECONDS: i64 = 600;
 
-type Author<'a> = (&'a Actor, &'a ClientInfo);
+pub(super) type Author<'a> = (&'a Actor, &'a ClientInfo);
 
 /// Refuses a session that was begun too long ago for what could take an account over.
 ///

@@ -1,11 +1,13 @@
 //! `/users/{user_id}/credentials`, and `/credentials` for the caller's own.
 
-use super::{check_recent, remove, set_password};
+use super::schema::{BackupCodesView, ConfirmCredential, NewCredentialView};
+use super::{authenticator, check_recent, remove, set_password};
 use crate::access_control::permission::{Permission, PermissionDenied, Resource};
 use crate::http::caller::Principal;
 use crate::http::error::ErrorView;
 use crate::http::list::{ListView, plain};
 use crate::http::{ApiError, AppState, Caller, Json, creating};
+use crate::identity::sign_in::enrolment::schema::AuthenticatorView;
 use crate::identity::users::access::{Asker, allowed};
 use crate::identity::users::admin::may_act_for;
 use crate::identity::users::error::UserError;
@@ -13,7 +15,7 @@ use crate::identity::users::model::User;
 use crate::identity::users::schema::{CredentialView, SetCredential, credential_view};
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
-use kernel::{ProblemKind, Stored};
+use kernel::{ProblemKind, Revision, Stored};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -26,6 +28,8 @@ pub fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(list_of_user, set_of_user))
         .routes(routes!(remove_of_user))
+        .routes(routes!(confirm_of_user))
+        .routes(routes!(confirm_own))
         .routes(routes!(list_own, set_own))
         .routes(routes!(get_own, remove_own))
 }
@@ -71,22 +75,68 @@ fn list(caller: &Caller, user: &Stored<User>) -> Result<Response, ApiError> {
 async fn set(state: &AppState, request: Request, user: Option<String>) -> Result<Response, ApiError> {
     let operation = format!("set_credential {}", user.as_deref().unwrap_or_default());
     creating::once(state, request, &operation, async |caller: &Caller, new: SetCredential| {
-        let scope = &caller.tenant.scope;
         let id = match user {
             Some(id) => id,
             None => own(caller)?,
         };
-        let (user, is_own) = changeable(state, caller, &id, CREATE).await?;
-        if new.method != "password" {
-            let detail = "Credentials of this method can't be set here";
-            return Err(ApiError::new(ProblemKind::Invalid, "METHOD_NOT_AVAILABLE", detail));
-        }
-        let author = (&caller.actor(), &caller.tenant.client());
-        let whose = (&user, is_own.then(|| caller.session_id()).flatten());
-        let (user, set) = set_password(&state.identity, scope, whose, &new.secret, author).await?;
-        Ok((user.revision, credential_view(scope.id().as_str(), &user, &set)))
+        let whose = changeable(state, caller, &id, CREATE).await?;
+        made(state, caller, whose, new).await
     })
     .await
+}
+
+async fn made(
+    state: &AppState,
+    caller: &Caller,
+    (user, is_own): (Stored<User>, bool),
+    new: SetCredential,
+) -> Result<(Revision, NewCredentialView), ApiError> {
+    let (scope, identity) = (&caller.tenant.scope, &state.identity);
+    let tenant = scope.id().as_str();
+    let (actor, client) = (caller.actor(), caller.tenant.client());
+    let author = (&actor, &client);
+    match new.method.as_str() {
+        "password" => {
+            let secret = new.secret.ok_or_else(|| UserError::Invalid("secret: is required".into()))?;
+            let stays = is_own.then(|| caller.session_id()).flatten();
+            let (user, set) = set_password(identity, scope, (&user, stays), &secret, author).await?;
+            Ok((user.revision, NewCredentialView::Plain(credential_view(tenant, &user, &set))))
+        }
+        // What only its owner may know is told to nobody else.
+        "totp" | "backup_codes" if !is_own => Err(PermissionDenied(CREATE).into()),
+        "totp" => {
+            let begun = authenticator::enrol(identity, scope, &user.id, author).await?;
+            let view = AuthenticatorView::of(tenant, &begun);
+            Ok((begun.user.revision, NewCredentialView::Authenticator(view)))
+        }
+        "backup_codes" => {
+            let (user, set, codes) = authenticator::backup_codes(identity, scope, &user.id, author).await?;
+            let credential = credential_view(tenant, &user, &set);
+            Ok((user.revision, NewCredentialView::BackupCodes(BackupCodesView::of(credential, &codes))))
+        }
+        _ => {
+            let detail = "Credentials of this method can't be set here";
+            Err(ApiError::new(ProblemKind::Invalid, "METHOD_NOT_AVAILABLE", detail))
+        }
+    }
+}
+
+async fn confirmed(
+    state: &AppState,
+    caller: &Caller,
+    (user, id): (&str, &str),
+    request: &ConfirmCredential,
+) -> Result<Json<CredentialView>, ApiError> {
+    let scope = &caller.tenant.scope;
+    let (user, is_own) = changeable(state, caller, user, CREATE).await?;
+    if !is_own {
+        return Err(PermissionDenied(CREATE).into());
+    }
+    let (actor, client) = (caller.actor(), caller.tenant.client());
+    let author = (&actor, &client);
+    let set = authenticator::confirm(&state.identity, scope, (&user, id), &request.code, author).await?;
+    let (user, set) = set.ok_or_else(|| UserError::Invalid("code: is wrong or was used before".into()))?;
+    Ok(Json(credential_view(scope.id().as_str(), &user, &set)))
 }
 
 async fn removed(
@@ -103,6 +153,35 @@ async fn removed(
     Ok(Json(CredentialView { is_deleted: true, is_active: false, ..view }))
 }
 
+/// Confirm an authenticator with a code; from then on it counts
+#[utoipa::path(post, path = "/users/{user_id}/credentials/{credential_id}/confirm", tag = "Users",
+    operation_id = "confirm_user_credential", request_body = ConfirmCredential,
+    params(("user_id" = String, Path), ("credential_id" = String, Path)), security(("bearer" = [])),
+    responses((status = 200, body = CredentialView), (status = 400, body = ErrorView), (status = 401, body = ErrorView),
+        (status = 403, body = ErrorView), (status = 404, body = ErrorView)))]
+pub async fn confirm_of_user(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path((user, id)): Path<(String, String)>,
+    Json(request): Json<ConfirmCredential>,
+) -> Result<Json<CredentialView>, ApiError> {
+    confirmed(&state, &caller, (&user, &id), &request).await
+}
+
+/// Confirm an authenticator of the caller with a code; from then on it counts
+#[utoipa::path(post, path = "/credentials/{credential_id}/confirm", tag = "Users", operation_id = "confirm_credential",
+    request_body = ConfirmCredential, params(("credential_id" = String, Path)), security(("bearer" = [])),
+    responses((status = 200, body = CredentialView), (status = 400, body = ErrorView), (status = 401, body = ErrorView),
+        (status = 403, body = ErrorView), (status = 404, body = ErrorView)))]
+pub async fn confirm_own(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Json(request): Json<ConfirmCredential>,
+) -> Result<Json<CredentialView>, ApiError> {
+    confirmed(&state, &caller, (&own(&caller)?, &id), &request).await
+}
+
 /// The credentials of a user, without their secrets
 #[utoipa::path(get, path = "/users/{user_id}/credentials", tag = "Users", operation_id = "list_user_credentials",
     params(("user_id" = String, Path)), security(("bearer" = [])),
@@ -113,11 +192,11 @@ pub async fn list_of_user(caller: Caller, Path(user): Path<String>) -> Result<Re
     list(&caller, &user)
 }
 
-/// Set a user's password; their sessions end
+/// Set a user's password, which ends their sessions, or begin an authenticator or backup codes of one's own
 #[utoipa::path(post, path = "/users/{user_id}/credentials", tag = "Users", operation_id = "set_user_credential",
     params(("user_id" = String, Path), ("Idempotency-Key" = Option<String>, Header)), request_body = SetCredential,
     security(("bearer" = [])),
-    responses((status = 201, body = CredentialView), (status = 400, body = ErrorView), (status = 401, body = ErrorView),
+    responses((status = 201, body = NewCredentialView), (status = 400, body = ErrorView), (status = 401, body = ErrorView),
         (status = 403, body = ErrorView), (status = 404, body = ErrorView), (status = 409, body = ErrorView)))]
 pub async fn set_of_user(
     State(state): State<AppState>,
@@ -149,10 +228,11 @@ pub async fn list_own(caller: Caller) -> Result<Response, ApiError> {
     list(&caller, &caller.user)
 }
 
-/// Set the caller's password, within ten minutes after signing in; their other sessions end
+/// Set the caller's password, which ends their other sessions, or begin an authenticator or backup codes, within ten minutes
+/// after signing in
 #[utoipa::path(post, path = "/credentials", tag = "Users", operation_id = "set_credential",
     params(("Idempotency-Key" = Option<String>, Header)), request_body = SetCredential, security(("bearer" = [])),
-    responses((status = 201, body = CredentialView), (status = 400, body = ErrorView), (status = 401, body = ErrorView),
+    responses((status = 201, body = NewCredentialView), (status = 400, body = ErrorView), (status = 401, body = ErrorView),
         (status = 403, body = ErrorView)))]
 pub async fn set_own(State(state): State<AppState>, request: Request) -> Result<Response, ApiError> {
     set(&state, request, None).await

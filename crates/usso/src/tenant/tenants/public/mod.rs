@@ -21,8 +21,9 @@ const BRANDING: [&str; 9] = [
 ];
 const LEGAL: [&str; 5] =
     ["terms_url", "privacy_url", "imprint_url", "cookie_policy_url", "data_processing_agreement_url"];
-const AUTH: [&str; 8] = [
+const AUTH: [&str; 9] = [
     "allowed_login_methods",
+    "otp_length",
     "require_mfa",
     "password_min_length",
     "password_require_special",

@@ -1,0 +1,63 @@
+//! Registering: making the account, if the tenant lets people in.
+
+use super::proof::{Method, Proof};
+use super::{Carried, Context, Input, Register, SignInError, Step, factor, options, proven};
+use crate::identity::identifiers::Identifier;
+use crate::identity::referrals::service as referrals;
+use crate::identity::sessions::service::SessionError;
+use crate::identity::users;
+use crate::identity::users::service::NewUser;
+use crate::tenant::settings::Approval;
+use crate::tenant::{Actor, TenantScope};
+use secrecy::SecretString;
+
+/// Whether people may register themselves. Where they must be brought, the code they were given says so.
+pub(super) fn check_open(tenant: &TenantScope, referral_code: Option<&str>) -> Result<(), SignInError> {
+    let settings = &tenant.profile().settings;
+    let is_brought = !settings.invite_only || referral_code.is_some();
+    if settings.registration_is_allowed && is_brought {
+        Ok(())
+    } else {
+        Err(SignInError::RegistrationDisabled)
+    }
+}
+
+/// Makes the account and signs in to it, as far as the tenant's approval goes.
+pub(super) async fn register(
+    context: Context<'_>,
+    identifier: &Identifier,
+    input: &Input,
+    secret: &SecretString,
+) -> Result<Step, SignInError> {
+    let tenant = context.tenant;
+    if let Err(closed) = check_open(tenant, input.referral_code.as_deref()) {
+        return Err(match input.register {
+            // Nobody must learn from a closed registration whether an account exists.
+            Register::IfAbsent => factor::refuse_unknown(context, identifier, secret).await?,
+            _ => closed,
+        });
+    }
+    // Nobody belongs to a workspace before they are there: refused before the account is made.
+    if input.wanted.workspace_id.is_some() {
+        return Err(SessionError::NotAMember.into());
+    }
+    // Parsed again: reserved names may sign in but nobody may take them (ruling D5).
+    let identifier = Identifier::parse(Some(identifier.kind()), identifier.value(), &options(tenant, false))?;
+    let referral = match &input.referral_code {
+        Some(code) => Some(referrals::claim(tenant, code).await?),
+        None => None,
+    };
+    let new = NewUser {
+        referred_by: referral.as_ref().map(|referral| referral.user_id.clone()),
+        is_pending: tenant.profile().settings.approval == Approval::ManualReview,
+        ..NewUser::named(identifier, input.name.clone())
+    };
+    let made =
+        users::service::create(context.identity, tenant, (new, secret), Actor::Anonymous, context.client)
+            .await;
+    if let (Err(_), Some(referral)) = (&made, &referral) {
+        referrals::release(tenant, &referral.id).await?;
+    }
+    let carried = Carried { wanted: input.wanted.clone(), pending: None };
+    proven(context, made?, Proof::of(Method::Password), carried).await
+}
