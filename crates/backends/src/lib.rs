@@ -5,6 +5,8 @@
 
 #[cfg(feature = "internet")]
 pub mod internet;
+#[cfg(feature = "internet")]
+mod web;
 #[cfg(feature = "redis")]
 pub mod redis;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]

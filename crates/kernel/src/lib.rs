@@ -30,7 +30,7 @@ pub use id::{
     AgentId, GatewayRouteId, InvitationId, KeyId, ReferralId, RoleId, SessionId, TenantId, TokenId, UserId,
     WorkspaceId,
 };
-pub use internet::Internet;
+pub use internet::{Internet, NoAnswer, WebAnswer, WebRequest};
 pub use partition::Partition;
 pub use problem::{Problem, ProblemKind};
 pub use query::{Count, Query, Sort, TagMatch};

@@ -5,6 +5,7 @@ use crate::app::archive;
 use crate::http::{AppState, docs, health};
 use crate::identity::sign_in::enrolment::routes as enrolment;
 use crate::identity::sign_in::routes as auth;
+use crate::identity::social::routes as social;
 use crate::identity::{agents, api_keys, onboarding, referrals, sessions, usage, users, workspaces};
 use crate::tenant::{audit, keys, tenants};
 use axum::Router;
@@ -32,6 +33,7 @@ fn described() -> OpenApiRouter<AppState> {
     let api = OpenApiRouter::new()
         .merge(auth::router())
         .merge(enrolment::router())
+        .merge(social::router())
         .merge(onboarding::routes::router())
         .merge(sessions::routes::router())
         .merge(api_keys::routes::router())

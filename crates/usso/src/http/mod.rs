@@ -19,6 +19,7 @@ pub mod health;
 pub mod idempotency;
 pub mod json;
 pub mod list;
+pub mod redirect;
 pub mod request_info;
 pub mod revision;
 pub mod signed_in;

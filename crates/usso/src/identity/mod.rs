@@ -15,6 +15,7 @@ pub mod picture;
 pub mod referrals;
 pub mod sessions;
 pub mod sign_in;
+pub mod social;
 pub mod tokens;
 pub mod usage;
 pub mod users;
@@ -47,6 +48,7 @@ pub struct Identity {
     api_keys: api_keys::memory::ApiKeys,
     roles: Roles,
     workspaces: workspaces::memory::Workspaces,
+    social: social::memory::Providers,
     freshness: Freshness,
 }
 
@@ -61,6 +63,7 @@ impl Identity {
             api_keys: api_keys::memory::ApiKeys::default(),
             roles: Roles::default(),
             workspaces: workspaces::memory::Workspaces::default(),
+            social: social::memory::Providers::default(),
             freshness: Freshness::default(),
         }
     }
@@ -83,6 +86,11 @@ impl Identity {
     /// The workspaces in use.
     pub fn workspaces(&self) -> &workspaces::memory::Workspaces {
         &self.workspaces
+    }
+
+    /// What is known of the providers of social login.
+    pub fn social(&self) -> &social::memory::Providers {
+        &self.social
     }
 
     /// What a user holds in a workspace, or outside of any. One they don't belong to, or that is gone or inactive, gives

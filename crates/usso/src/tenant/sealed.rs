@@ -116,6 +116,13 @@ fn seal_value(value: &mut Value, key: &SealingKey, path: &mut Vec<String>) -> Re
     }
 }
 
+/// The secret in a sealed value; none if it isn't one, or another key sealed it.
+pub fn open(value: &Value, key: &SealingKey) -> Option<String> {
+    let sealed = value.get(SEALED)?.as_str()?;
+    let plain = key.open(b"provider-secret", sealed).ok()?;
+    String::from_utf8(plain.to_vec()).ok()
+}
+
 /// The settings with every sealed secret masked.
 pub fn mask(settings: &Map<String, Value>) -> Map<String, Value> {
     let shown = |(name, value): (&String, &Value)| match value {

@@ -208,6 +208,8 @@ fn good(operation: &str) -> Value {
         "login" => json!({"identifier": "bad-input@example.com"}),
         "register" => json!({"identifier": "bad-input", "secret": PASSWORD}),
         "refresh" | "logout" => json!({"refresh_token": "a.b.c"}),
+        "telegram_login" => json!({"id": 1, "auth_date": 1, "hash": "00"}),
+        "begin_link" => json!({"redirect_url": "/"}),
         "verify_token" => json!({"token": "a.b.c"}),
         "accept_invitation" => json!({"token": "nobodys", "secret": PASSWORD}),
         "update_session" => json!({"meta_data": {"k": 1}}),

@@ -10,7 +10,7 @@ use crate::http::error::{ErrorView, storage};
 use crate::http::list::Params;
 use crate::http::{
     ApiError, AppState, Caller, Json, OptionalJson, Tenant, caller, cookie, csrf, idempotency, json,
-    signed_in,
+    redirect, signed_in,
 };
 use crate::identity::agents::auth as agents;
 use crate::identity::agents::schema::AgentMeView;
@@ -20,7 +20,6 @@ use crate::identity::devices::Device;
 use crate::identity::identifiers::IdentifierKind;
 use crate::identity::sessions::service;
 use crate::identity::users::schema::UserView;
-use crate::tenant::domain::normalise_host;
 use crate::tenant::verify::{Claims, TokenError, TokenType, authenticate, verify};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
@@ -246,25 +245,9 @@ pub async fn logout_by_link(
     Ok(response)
 }
 
-/// Where to go, if it is a path of this host or a page on one of the tenant's domains. Browsers read backslashes as
-/// slashes and skip control characters, so nothing but plain visible ASCII passes.
+/// Where to go, if it is a page of the tenant.
 fn own_page(tenant: &Tenant, target: &LogoutTarget) -> Option<HeaderValue> {
-    let target = target.callback.as_deref().or(target.redirect_url.as_deref())?;
-    let is_plain = target.len() <= 2_048 && target.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
-    let is_path = target.starts_with('/') && !target.starts_with("//");
-    if is_plain && (is_path || is_own_site(tenant, target)) {
-        HeaderValue::from_str(target).ok()
-    } else {
-        None
-    }
-}
-
-/// Whether a web address lies on one of the tenant's hosts, on whatever port.
-fn is_own_site(tenant: &Tenant, url: &str) -> bool {
-    let Some(origin) = csrf::origin_of(url) else { return false };
-    let Some((scheme, authority)) = origin.split_once("://") else { return false };
-    let host = normalise_host(authority);
-    matches!(scheme, "http" | "https") && host.is_ok_and(|h| tenant.scope.profile().issuers.is_own_host(&h))
+    redirect::own_page(tenant, target.callback.as_deref().or(target.redirect_url.as_deref())?)
 }
 
 async fn end(

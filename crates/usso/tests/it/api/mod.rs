@@ -29,6 +29,7 @@ mod register;
 mod roles;
 mod scope_catalog;
 mod sessions;
+mod social;
 mod tenant_config;
 mod tenant_deletion;
 mod tenant_keys;

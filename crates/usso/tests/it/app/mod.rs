@@ -17,6 +17,7 @@ mod browser;
 mod database;
 mod internet;
 mod people;
+mod provider;
 mod requests;
 pub mod token;
 
@@ -25,6 +26,7 @@ pub use authenticator::Authenticator;
 pub use browser::Browser;
 pub use database::{Database, StorageKind};
 pub use internet::SmallInternet;
+pub use provider::{CLIENT_SECRET, Provider, encode, query};
 pub use people::{Anonymous, TenantHandle, User};
 pub use requests::{Body, Requests};
 
