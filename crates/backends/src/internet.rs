@@ -168,7 +168,7 @@ async fn fetch(address: SocketAddr, host: &str, path: &str) -> Option<String> {
 
 /// Whether an address is one that anybody on the internet can reach (the registries of RFC 6890), and no way into a
 /// network of ours.
-fn is_public(address: IpAddr) -> bool {
+pub(crate) fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(address) => is_public_v4(address),
         IpAddr::V6(address) => is_public_v6(address),

@@ -5,9 +5,11 @@
 
 #[cfg(feature = "internet")]
 pub mod internet;
-#[cfg(feature = "internet")]
-mod web;
+#[cfg(feature = "mail")]
+pub mod messenger;
 #[cfg(feature = "redis")]
 pub mod redis;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub mod sql;
+#[cfg(feature = "internet")]
+mod web;

@@ -13,6 +13,7 @@ pub mod ephemeral;
 pub mod id;
 pub mod internet;
 pub mod memory;
+pub mod messenger;
 pub mod partition;
 pub mod problem;
 pub mod query;
@@ -31,6 +32,7 @@ pub use id::{
     WorkspaceId,
 };
 pub use internet::{Internet, NoAnswer, WebAnswer, WebRequest};
+pub use messenger::{Channel, Letter, MailServer, Messenger, SendError};
 pub use partition::Partition;
 pub use problem::{Problem, ProblemKind};
 pub use query::{Count, Query, Sort, TagMatch};

@@ -1,16 +1,20 @@
 //! Background work of an instance: carrying out effects, and removing what has expired.
 
 use crate::app::lease::{self, LeaseError};
+use crate::app::post;
 use crate::app::recorder;
 use crate::app::rest;
 use crate::app::startup::Instance;
 use crate::http::AppState;
+use crate::identity::agents::usage as agents;
 use crate::identity::api_keys::service::write_usage;
 use crate::identity::users::removal;
+use crate::tenant::audit::tally;
+use crate::tenant::messaging::post::Post;
 use crate::tenant::tenants::deletion;
 use crate::tenant::tenants::model::Tenant;
 use crate::tenant::usage;
-use kernel::{Settlement, StorageError, SystemScope, TenantId, Topic};
+use kernel::{Position, Settlement, StorageError, StoredEffect, SystemScope, TenantId, Timestamp, Topic};
 use protocol::seal::SealingKey;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,6 +27,7 @@ use tokio::time::MissedTickBehavior;
 pub const TURN: &str = "jobs";
 
 const DRAIN_EVERY: Duration = Duration::from_millis(500);
+const DELIVER_EVERY: Duration = Duration::from_millis(200);
 /// How often the feed of invalidations is read.
 const READ_EVERY: Duration = Duration::from_secs(1);
 const PURGE_EVERY: Duration = Duration::from_secs(60);
@@ -42,6 +47,9 @@ pub fn start(instance: &Arc<Instance>, stop: &watch::Sender<bool>) -> JoinSet<()
     }));
     jobs.spawn(repeat(instance.clone(), stopped(), PURGE_EVERY, |instance| async move {
         if has_turn(&instance).await? { purge(&instance.state).await } else { Ok(()) }
+    }));
+    jobs.spawn(repeat(instance.clone(), stopped(), DELIVER_EVERY, |instance| async move {
+        post::work(&instance.state).await
     }));
     jobs.spawn(count(instance.clone(), stopped()));
     jobs.spawn(rest::watch(instance.state.clone(), stopped()));
@@ -127,7 +135,7 @@ async fn repeat<F>(
 /// # Errors
 /// When the database is away; what is not settled is given out again.
 pub async fn drain(state: &AppState) -> Result<(), StorageError> {
-    drain_effects(state.registry.system(), state.registry.seal()).await
+    drain_to(state.registry.system(), state.registry.seal(), Some(&state.post)).await
 }
 
 /// Carries out every effect that is due, without an instance but with its master key.
@@ -135,18 +143,37 @@ pub async fn drain(state: &AppState) -> Result<(), StorageError> {
 /// # Errors
 /// When the database is away; what is not settled is given out again.
 pub async fn drain_effects(system: &SystemScope, master: &SealingKey) -> Result<(), StorageError> {
+    drain_to(system, master, None).await
+}
+
+async fn drain_to(
+    system: &SystemScope,
+    master: &SealingKey,
+    post: Option<&Post>,
+) -> Result<(), StorageError> {
     loop {
         let due = system.effects_due(BATCH).await?;
         let is_last = due.len() < BATCH as usize;
         let (events, others): (Vec<_>, Vec<_>) =
             due.into_iter().partition(|stored| stored.effect.topic == Topic::Audit);
         let mut outcomes = recorder::record(system, master, events).await;
-        // Nothing makes these yet; keeping them for a version that knows them loses none.
-        outcomes.extend(others.into_iter().map(|stored| {
-            let topic = stored.effect.topic.as_str();
-            (stored.position, Err(StorageError::Corrupt(format!("no worker for {topic}"))))
-        }));
-        let (mut settled, mut away) = (Vec::new(), None);
+        let (messages, others): (Vec<_>, Vec<_>) =
+            others.into_iter().partition(|stored| stored.effect.topic == Topic::Message);
+        let taken = post.map_or_else(
+            || put_off(&messages, system.now()),
+            |post| post.take(messages.clone(), system.now()),
+        );
+        for stored in others {
+            let scope = recorder::scope_of(system, &stored.partition);
+            let outcome = match stored.effect.topic {
+                Topic::Tally => tally::tell(&scope, &stored.effect.payload).await,
+                Topic::Checkpoint => recorder::sign(system, master, &stored.partition).await,
+                // Nothing makes these yet; keeping them for a version that knows them loses none.
+                topic => Err(StorageError::Corrupt(format!("no worker for {}", topic.as_str()))),
+            };
+            outcomes.push((stored.position, outcome));
+        }
+        let (mut settled, mut away) = (taken, None);
         for (position, outcome) in outcomes {
             let settlement = match outcome {
                 Ok(()) => Settlement::Done,
@@ -170,6 +197,12 @@ pub async fn drain_effects(system: &SystemScope, master: &SealingKey) -> Result<
     }
 }
 
+/// Where nothing is delivered, messages wait.
+fn put_off(messages: &[StoredEffect], now: Timestamp) -> Vec<(Position, Settlement)> {
+    let later = Settlement::RetryAt(now.plus_seconds(RETRY_AFTER));
+    messages.iter().map(|message| (message.position, later)).collect()
+}
+
 /// Writes how API keys and tenants were used since the last time.
 ///
 /// # Errors
@@ -180,6 +213,14 @@ pub async fn write_counts(state: &AppState) -> Result<(), StorageError> {
         let scope = state.registry.system().open(tenant.clone(), ());
         if let Err(error) = write_usage(&scope, &usage).await {
             state.identity.api_keys().count_back((tenant, id), &usage);
+            failed = Some(error);
+        }
+    }
+    let used = state.identity.agents_used();
+    for ((tenant, id), at) in used.take() {
+        let scope = state.registry.system().open(tenant.clone(), ());
+        if let Err(error) = agents::write(&scope, &id, at).await {
+            used.note(&tenant, &id, at);
             failed = Some(error);
         }
     }
@@ -201,7 +242,8 @@ async fn write_requests(system: &SystemScope, id: &TenantId, requests: u64) -> R
     }
 }
 
-/// Removes expired records, and users and tenants that were deleted long enough ago.
+/// Removes expired records, users and tenants that were deleted long enough ago, and events older than their tenant keeps
+/// them.
 ///
 /// # Errors
 /// When the database is away.
@@ -212,5 +254,6 @@ pub async fn purge(state: &AppState) -> Result<(), StorageError> {
     // An event carried out later would be written into a tenant that is gone.
     drain(state).await?;
     removal::erase_due(&state.registry, &state.identity).await?;
-    deletion::bury(&state.registry).await
+    deletion::bury(&state.registry).await?;
+    recorder::remove_old(system, state.registry.seal()).await
 }

@@ -9,6 +9,7 @@ pub mod jobs;
 pub mod lease;
 pub mod logging;
 pub mod master_key;
+pub mod post;
 pub mod probe;
 pub mod recorder;
 pub mod rest;

@@ -6,8 +6,11 @@ use crate::http::{AppState, docs, health};
 use crate::identity::sign_in::enrolment::routes as enrolment;
 use crate::identity::sign_in::routes as auth;
 use crate::identity::social::routes as social;
-use crate::identity::{agents, api_keys, onboarding, referrals, sessions, usage, users, workspaces};
-use crate::tenant::{audit, keys, tenants};
+use crate::identity::{
+    agents, api_keys, captcha, codes, links, onboarding, passkeys, qr, recovery, referrals, sessions, usage,
+    users, workspaces,
+};
+use crate::tenant::{audit, keys, messaging, tenants};
 use axum::Router;
 use axum::response::Redirect;
 use axum::routing::{get, post};
@@ -34,6 +37,10 @@ fn described() -> OpenApiRouter<AppState> {
         .merge(auth::router())
         .merge(enrolment::router())
         .merge(social::router())
+        .merge(qr::routes::router())
+        .merge(codes::routes::router())
+        .merge(links::routes::router())
+        .merge(recovery::routes::router())
         .merge(onboarding::routes::router())
         .merge(sessions::routes::router())
         .merge(api_keys::routes::router())
@@ -46,6 +53,8 @@ fn described() -> OpenApiRouter<AppState> {
         .merge(users::routes::router())
         .merge(users::identifiers::routes::router())
         .merge(users::credentials::routes::router())
+        .merge(passkeys::routes::router())
+        .merge(captcha::routes::router())
         .merge(users::profile::routes::router())
         .merge(workspaces::routes::router())
         .merge(workspaces::members::routes::router())
@@ -55,11 +64,13 @@ fn described() -> OpenApiRouter<AppState> {
         .merge(tenants::domains::routes::router())
         .merge(archive::routes::router())
         .merge(tenants::public::routes::router())
+        .merge(messaging::routes::router())
         .merge(keys::admin::routes::router())
         .merge(audit::routes::router());
     OpenApiRouter::with_openapi(Document::openapi())
         .nest(API, api)
         .merge(keys::routes::router())
+        .merge(passkeys::routes::root())
         .merge(health::router())
 }
 
@@ -69,6 +80,7 @@ fn aliases() -> Router<AppState> {
         .route("/auth/me", get(auth::me))
         .route("/users/me", get(auth::me))
         .route("/auth/signin", post(auth::login))
+        .route("/captcha/validate", post(captcha::routes::verify))
         .route("/api-keys", get(api_keys::routes::list).post(api_keys::routes::create))
         .route("/api-keys/verify", post(api_keys::routes::verify))
         .route(

@@ -12,6 +12,7 @@ use crate::http::edge::Edge;
 use crate::http::{AppState, HttpConfig};
 use crate::identity::Identity;
 use crate::identity::agents::model::Agent;
+use crate::identity::agents::usage::AgentUsage;
 use crate::identity::api_keys::model::{ApiKey, ApiKeyUsage};
 use crate::identity::credentials::{Cost, Hasher, HasherConfig};
 use crate::identity::referrals::model::Referral;
@@ -23,17 +24,22 @@ use crate::identity::workspaces::model::Workspace;
 use crate::tenant::Registry;
 use crate::tenant::audit::AuditEvent;
 use crate::tenant::audit::chain::AuditHead;
+use crate::tenant::audit::checkpoint::Checkpoint;
 use crate::tenant::issuer::BaseUrl;
 use crate::tenant::keys::Succession;
+use crate::tenant::messaging::Delivery;
 use crate::tenant::one_time::OneTime;
 use crate::tenant::tenants::model::Tenant;
 use crate::tenant::usage::TenantUsage;
 use backends::internet::{InternetOptions, PublicInternet};
+use backends::messenger::PostOffice;
 use backends::redis::{Options as RedisOptions, RedisEphemeral};
 use backends::sql::postgres::{Options as PostgresOptions, PostgresStorage};
 use backends::sql::sqlite::{Options as SqliteOptions, SqliteStorage};
 use kernel::memory::MemoryEphemeral;
-use kernel::{Ephemeral, KindSpec, Ports, Record, Storage, SystemClock, SystemRandom, SystemScope};
+use kernel::{
+    Ephemeral, KindSpec, MailServer, Ports, Record, Storage, SystemClock, SystemRandom, SystemScope,
+};
 use protocol::seal::SealingKey;
 use secrecy::{ExposeSecret, SecretString};
 use std::os::unix::fs::DirBuilderExt;
@@ -47,7 +53,7 @@ use tokio::sync::watch;
 pub type StartError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Every kind of record.
-pub fn kinds() -> [KindSpec; 20] {
+pub fn kinds() -> [KindSpec; 22] {
     [
         lease::Instance::spec(),
         lease::Turn::spec(),
@@ -63,12 +69,14 @@ pub fn kinds() -> [KindSpec; 20] {
         Invitation::spec(),
         Session::spec(),
         Agent::spec(),
+        AgentUsage::spec(),
         ApiKey::spec(),
         ApiKeyUsage::spec(),
         OneTime::spec(),
         AuditEvent::spec(),
         TenantUsage::spec(),
         AuditHead::spec(),
+        Checkpoint::spec(),
     ]
 }
 
@@ -215,10 +223,13 @@ pub async fn assemble(config: &Config, port: u16, ports: Ports) -> Result<Instan
     let base = BaseUrl::parse(&origin).ok_or_else(|| format!("{origin} is not an origin"))?;
     let identity = Identity::new(Hasher::new(hasher(config))?);
     let state = Arc::new(crate::http::state::Services::new(
-        Registry::new(system, seal, base).with_succession(succession(config)),
+        Registry::new(system, seal, base).with_succession(succession(config)).with_delivery(delivery(config)),
         identity,
         http(config),
-        Arc::new(PublicInternet::new(internet(config))),
+        (
+            Arc::new(PublicInternet::new(internet(config))),
+            Arc::new(PostOffice { outbox: config.storage.data_dir.join("outbox") }),
+        ),
     ));
     let domains = config.tenants.default_domains.iter().map(|d| d.as_str().to_owned()).collect();
     let generated_password = bootstrap::run(&state, domains, config.security.system_password()).await?;
@@ -243,6 +254,24 @@ fn succession(config: &Config) -> Succession {
         max_age: keys.jwks_max_age_seconds.into(),
         lead: keys.publish_lead_seconds.into(),
         grace: keys.retire_grace_seconds.into(),
+    }
+}
+
+fn delivery(config: &Config) -> Delivery {
+    let smtp = &config.smtp;
+    let account = smtp.username.clone().zip(smtp.password.as_ref());
+    let server = |(host, sender): (String, String)| MailServer {
+        host,
+        port: smtp.port,
+        account: account.map(|(name, password)| (name, password.secret().expose_secret().to_owned())),
+        sender,
+        use_tls: smtp.use_tls,
+        may_be_private: true,
+    };
+    Delivery {
+        mail: smtp.host.clone().zip(smtp.sender.clone()).map(server),
+        is_development: config.server.debug,
+        product: config.server.project_name.clone(),
     }
 }
 

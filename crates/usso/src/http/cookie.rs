@@ -16,6 +16,8 @@ pub const DEVICE: &str = "usso-device";
 
 /// The secret of a browser that signs in elsewhere.
 pub const OAUTH: &str = "usso-oauth";
+/// The cookie of a solved captcha.
+pub const CAPTCHA: &str = "usso-captcha";
 
 /// Browsers keep a cookie at most 400 days.
 const DEVICE_MAX_AGE: i64 = 400 * 86_400;
@@ -51,12 +53,7 @@ pub fn clear_login(headers: &mut HeaderMap, tenant: &Tenant) {
 
 /// Sets the secret of a browser that signs in elsewhere, for as many seconds as that may take. `posted`: whether the browser is
 /// sent back by a form, with which cookies go only if they may come from other sites; browsers want those over TLS.
-pub fn set_oauth(
-    headers: &mut HeaderMap,
-    tenant: &Tenant,
-    (secret, max_age): (&str, i64),
-    posted: bool,
-) {
+pub fn set_oauth(headers: &mut HeaderMap, tenant: &Tenant, (secret, max_age): (&str, i64), posted: bool) {
     let mut own = HeaderMap::new();
     push(&mut own, tenant, (OAUTH, secret), max_age, None);
     for value in own.get_all(header::SET_COOKIE) {
@@ -74,6 +71,11 @@ pub fn set_oauth(
 /// Sets the device cookie.
 pub fn set_device(headers: &mut HeaderMap, tenant: &Tenant, value: &str) {
     push(headers, tenant, (DEVICE, value), DEVICE_MAX_AGE, None);
+}
+
+/// Sets the cookie of a solved captcha, for as many seconds as it is good.
+pub fn set_captcha(headers: &mut HeaderMap, tenant: &Tenant, proof: &str, expires_in: i64) {
+    push(headers, tenant, (CAPTCHA, proof), expires_in, None);
 }
 
 /// Removes the token cookies, with the attributes they were set with.

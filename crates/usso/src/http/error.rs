@@ -25,6 +25,12 @@ pub const CODES: &[(&str, u16, &str)] = &[
         "Not an API key of this tenant that may be used; which check failed is not told.",
     ),
     (
+        "CAPTCHA_INVALID",
+        400,
+        "Not the solution of a captcha of this tenant, or used before; the detail says why.",
+    ),
+    ("CAPTCHA_REQUIRED", 403, "Solve a captcha and send its proof along."),
+    (
         "CONFLICT",
         409,
         "The object clashes with an existing one, or an equal request is still being worked on.",
@@ -46,8 +52,15 @@ pub const CODES: &[(&str, u16, &str)] = &[
     ("NOT_AUTHENTICATED", 401, "No credential was presented."),
     ("NOT_FOUND", 404, "No such thing here, or it is not yours to know of."),
     ("ORIGIN_NOT_ALLOWED", 403, "A request that relies on cookies came from a page of another origin."),
+    (
+        "PASSKEY_INVALID",
+        400,
+        "What the authenticator answered makes no passkey; the detail says why. Ask for new options.",
+    ),
     ("PAYLOAD_TOO_LARGE", 413, "The body is larger than allowed."),
     ("PERMISSION_DENIED", 403, "The credential is valid but may not do this."),
+    ("DELIVERY_UNAVAILABLE", 503, "No way to send messages over this channel is configured."),
+    ("LINK_INVALID", 401, "The link was used before, is too old, or was never one of this tenant."),
     (
         "MFA_REQUIRED",
         401,
@@ -59,8 +72,16 @@ pub const CODES: &[(&str, u16, &str)] = &[
         409,
         "The settings of a provider people sign in with don't suffice; the detail says what is missing.",
     ),
-    ("PROVIDER_REFUSED", 401, "A provider people sign in with said no, or its answer did not stand up to the checks."),
-    ("PROVIDER_UNAVAILABLE", 503, "A provider people sign in with does not answer; other ways to sign in work."),
+    (
+        "PROVIDER_REFUSED",
+        401,
+        "A provider people sign in with said no, or its answer did not stand up to the checks.",
+    ),
+    (
+        "PROVIDER_UNAVAILABLE",
+        503,
+        "A provider people sign in with does not answer; other ways to sign in work.",
+    ),
     ("RATE_LIMITED", 429, "Too many failed attempts; Retry-After tells when to try again."),
     ("RECENT_SIGN_IN_REQUIRED", 403, "This needs a session that was begun lately: sign in again."),
     (
@@ -156,6 +177,16 @@ impl ApiError {
             ProblemKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             ProblemKind::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
         })
+    }
+
+    /// Its stable name.
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// Its sentence.
+    pub fn detail(&self) -> &str {
+        &self.detail
     }
 
     /// Renders the envelope. Called by the edge.

@@ -5,11 +5,13 @@
 //! what they need in types.
 
 pub mod caller;
+pub mod captcha;
 pub mod client_ip;
 pub mod cookie;
 pub mod cors;
 pub mod creating;
 pub mod csrf;
+mod denied;
 pub mod docs;
 pub mod edge;
 pub mod error;
@@ -19,6 +21,7 @@ pub mod health;
 pub mod idempotency;
 pub mod json;
 pub mod list;
+pub mod own_page;
 pub mod redirect;
 pub mod request_info;
 pub mod revision;
@@ -27,7 +30,7 @@ pub mod state;
 pub mod tenant;
 mod visit;
 
-pub use caller::{Caller, SystemAdmin};
+pub use caller::{Caller, OptionalCaller, SystemAdmin};
 pub use error::{ApiError, ErrorView};
 pub use json::{Json, OptionalJson};
 pub use request_info::RequestInfo;

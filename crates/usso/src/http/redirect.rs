@@ -1,29 +1,8 @@
-//! Where browsers may be sent: pages of the tenant, and nothing else.
+//! Sending browsers on: to pages of the tenant's front end, and to addresses that were checked.
 
-use crate::http::{Tenant, csrf};
-use crate::tenant::domain::normalise_host;
+use crate::http::Tenant;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-
-/// The address, if it is a path of this host or a page on one of the tenant's domains. Browsers read backslashes as
-/// slashes and skip control characters, so nothing but plain visible ASCII passes.
-pub fn own_page(tenant: &Tenant, target: &str) -> Option<HeaderValue> {
-    let is_plain = target.len() <= 2_048 && target.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
-    let is_path = target.starts_with('/') && !target.starts_with("//");
-    if is_plain && (is_path || is_own_site(tenant, target)) {
-        HeaderValue::from_str(target).ok()
-    } else {
-        None
-    }
-}
-
-/// Whether a web address lies on one of the tenant's hosts, on whatever port.
-fn is_own_site(tenant: &Tenant, url: &str) -> bool {
-    let Some(origin) = csrf::origin_of(url) else { return false };
-    let Some((scheme, authority)) = origin.split_once("://") else { return false };
-    let host = normalise_host(authority);
-    matches!(scheme, "http" | "https") && host.is_ok_and(|h| tenant.scope.profile().issuers.is_own_host(&h))
-}
 
 /// A page of the tenant's front end, by its name in `frontend_urls`. What an administrator has set may lie anywhere.
 pub fn front_end(tenant: &Tenant, names: [&str; 2], usual: &str) -> String {

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 pub fn respond(tenant: &Tenant, device: &Device, step: Step) -> Response {
     match step {
         Step::Verify { methods } => Json(PendingView::verify(&methods)).into_response(),
+        Step::RegistrationRequired => Json(PendingView::registration()).into_response(),
         Step::More { token, expires_in, amr, methods, required, enrol } => {
             let view = MoreView::of((token.clone(), expires_in), amr, (&methods, required), &enrol);
             let mut response = Json(view).into_response();

@@ -4,8 +4,9 @@ use crate::http::client_ip::TrustedProxies;
 use crate::http::request_info::RequestId;
 use crate::identity::Identity;
 use crate::tenant::Registry;
+use crate::tenant::messaging::post::Post;
 use bytes::Bytes;
-use kernel::Internet;
+use kernel::{Internet, Messenger};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -33,6 +34,10 @@ pub struct Services {
     pub http: HttpConfig,
     /// Where others prove that a domain is theirs.
     pub internet: Arc<dyn Internet>,
+    /// Takes messages to people.
+    pub messenger: Arc<dyn Messenger>,
+    /// Messages on their way.
+    pub post: Post,
     /// The OpenAPI document, serialised.
     pub openapi: std::sync::OnceLock<Bytes>,
     /// The paths of `/auth`.
@@ -51,7 +56,7 @@ impl Services {
         registry: Registry,
         identity: Identity,
         http: HttpConfig,
-        internet: Arc<dyn Internet>,
+        (internet, messenger): (Arc<dyn Internet>, Arc<dyn Messenger>),
     ) -> Self {
         let request_prefix = u32::from_be_bytes(registry.system().token::<4>());
         Self {
@@ -59,6 +64,8 @@ impl Services {
             identity,
             http,
             internet,
+            messenger,
+            post: Post::default(),
             openapi: std::sync::OnceLock::new(),
             auth_paths: std::sync::OnceLock::new(),
             draining: AtomicBool::new(false),

@@ -7,11 +7,17 @@
 pub mod agents;
 pub mod api_keys;
 pub mod attempts;
+pub mod captcha;
+pub mod codes;
 pub mod credentials;
 pub mod devices;
 pub mod identifiers;
+pub mod links;
 pub mod onboarding;
+pub mod passkeys;
 pub mod picture;
+pub mod qr;
+pub mod recovery;
 pub mod referrals;
 pub mod sessions;
 pub mod sign_in;
@@ -45,6 +51,7 @@ pub struct Identity {
     users: Cache<(TenantId, UserId), Arc<Stored<User>>>,
     sessions: Cache<(TenantId, SessionId), Arc<Stored<Session>>>,
     agents: Cache<(TenantId, AgentId), Arc<Stored<Agent>>>,
+    agents_used: agents::usage::Used,
     api_keys: api_keys::memory::ApiKeys,
     roles: Roles,
     workspaces: workspaces::memory::Workspaces,
@@ -60,6 +67,7 @@ impl Identity {
             users: Cache::new(CACHED),
             sessions: Cache::new(CACHED),
             agents: Cache::new(CACHED),
+            agents_used: agents::usage::Used::default(),
             api_keys: api_keys::memory::ApiKeys::default(),
             roles: Roles::default(),
             workspaces: workspaces::memory::Workspaces::default(),
@@ -76,6 +84,11 @@ impl Identity {
     /// The API keys in use.
     pub fn api_keys(&self) -> &api_keys::memory::ApiKeys {
         &self.api_keys
+    }
+
+    /// When agents were used.
+    pub fn agents_used(&self) -> &agents::usage::Used {
+        &self.agents_used
     }
 
     /// The roles in use.

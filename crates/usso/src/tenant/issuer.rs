@@ -118,6 +118,14 @@ impl IssuerSet {
         self.by_domain.iter().any(|(own, _)| own == host) || (self.is_default && host == self.base.host)
     }
 
+    /// The tenant's own origins.
+    pub fn origins(&self) -> Vec<String> {
+        let base = self.is_default.then(|| self.base.origin());
+        let own =
+            self.by_domain.iter().map(|(_, origin)| origin.clone()).filter(|o| Some(o) != base.as_ref());
+        base.iter().cloned().chain(own).collect()
+    }
+
     /// Whether an origin (RFC 6454) is exactly one of the tenant's own (ruling D36).
     pub fn is_own_origin(&self, origin: &str) -> bool {
         self.by_domain.iter().any(|(_, own)| own == origin)

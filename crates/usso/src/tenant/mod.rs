@@ -8,6 +8,7 @@ pub mod coherence;
 pub mod domain;
 pub mod issuer;
 pub mod keys;
+pub mod messaging;
 pub mod one_time;
 pub mod patch;
 pub mod profile;

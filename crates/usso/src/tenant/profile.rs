@@ -1,7 +1,9 @@
 //! What the product keeps in memory beside an open tenant.
 
+use crate::tenant::audit::tally::Tallies;
 use crate::tenant::issuer::IssuerSet;
 use crate::tenant::keys::KeyRing;
+use crate::tenant::messaging::Delivery;
 use crate::tenant::settings::Settings;
 use crate::tenant::tenants::model::Tenant;
 use kernel::{Stored, Timestamp};
@@ -26,8 +28,14 @@ pub struct Profile {
     pub device_mac: MacKey,
     /// Fingerprints requests that may hold a password.
     pub request_mac: MacKey,
+    /// How messages leave when the tenant has no way of its own.
+    pub delivery: Arc<Delivery>,
+    /// Hides codes that are kept until they come back.
+    pub code_mac: MacKey,
     /// How many requests named the tenant since that was last written.
     pub requests: Arc<AtomicU64>,
+    /// Failures that wait to be written with others.
+    pub tallies: Arc<Tallies>,
     /// When the published keys change by time alone.
     pub valid_until: Option<Timestamp>,
 }

@@ -3,10 +3,12 @@
 //! It is one of the three owners of a `SystemScope`. Open tenants are cached; a change of a tenant's record
 //! invalidates its entry before the change is acknowledged.
 
+use crate::tenant::audit::tally::Tallies;
 use crate::tenant::coherence::Stale;
 use crate::tenant::domain::normalise_host;
 use crate::tenant::issuer::{Addressed, BaseUrl, IssuerSet};
 use crate::tenant::keys::{KeyRing, Succession};
+use crate::tenant::messaging::Delivery;
 use crate::tenant::tenants::model::Tenant;
 use crate::tenant::usage::Requests;
 use crate::tenant::{Profile, TenantScope};
@@ -108,6 +110,8 @@ pub struct Registry {
     tenants: Cache<TenantId, Arc<TenantScope>>,
     hosts: Cache<Arc<str>, Arc<Host>>,
     requests: Requests,
+    delivery: Arc<Delivery>,
+    tallies: Arc<Tallies>,
     /// After the database was away, when to ask it again; microseconds since the epoch.
     retry_at: AtomicI64,
 }
@@ -124,6 +128,8 @@ impl Registry {
             tenants,
             hosts,
             requests: Requests::default(),
+            delivery: Arc::default(),
+            tallies: Arc::default(),
             retry_at: AtomicI64::new(0),
         }
     }
@@ -132,6 +138,12 @@ impl Registry {
     #[must_use]
     pub fn with_succession(self, succession: Succession) -> Self {
         Self { succession, ..self }
+    }
+
+    /// The same with a way for messages.
+    #[must_use]
+    pub fn with_delivery(self, delivery: Delivery) -> Self {
+        Self { delivery: Arc::new(delivery), ..self }
     }
 
     /// How keys follow one another.
@@ -322,7 +334,10 @@ impl Registry {
             seal: self.seal.derive("tenant-secrets", id.as_str()).map_err(broken)?,
             request_mac: self.seal.derive_mac("request", id.as_str()).map_err(broken)?,
             device_mac: self.seal.derive_mac("device", id.as_str()).map_err(broken)?,
+            code_mac: self.seal.derive_mac("code", id.as_str()).map_err(broken)?,
+            delivery: self.delivery.clone(),
             requests: self.requests.of(&id),
+            tallies: self.tallies.clone(),
             keys,
             tenant,
         };

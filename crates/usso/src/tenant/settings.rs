@@ -99,7 +99,13 @@ const SETTINGS: &[Setting] = &[
     setting(None, "registration.allow_self_deactivate", Shape::Bool, || json!(false)),
     setting(None, "workspace.enabled", Shape::Bool, || json!(true)),
     setting(None, "phone.default_country_code", Shape::Checked(country_code), || Value::Null),
+    setting(None, "default_language", Shape::Checked(language), || json!("en")),
+    setting(None, "messages_per_day", Shape::Int(1, 10_000_000), || json!(10_000)),
+    setting(None, "captcha.mode", Shape::OneOf(&["off", "risk", "always"]), || json!("off")),
+    setting(None, "captcha.max_number", Shape::Int(1_000, 10_000_000), || json!(100_000)),
+    setting(None, "image_captcha_tries", Shape::Int(0, 100), || json!(2)),
     setting(None, "cookie_domain", Shape::Checked(cookie_domain), || Value::Null),
+    setting(None, "audit.retention_days", Shape::IntOrNull(30, 36_500), || Value::Null),
     setting(None, "cors_origins", Shape::Each(0, origin), || json!([])),
 ];
 
@@ -149,6 +155,18 @@ impl Config {
         } else {
             Err(errors)
         }
+    }
+
+    /// Whether every setting is one that could have been set.
+    ///
+    /// # Errors
+    /// The name of one that could not.
+    pub fn check(&self) -> Result<(), String> {
+        for (name, value) in &self.set {
+            let known = SETTINGS.iter().find(|setting| setting.nested == name);
+            known.filter(|setting| check(setting.shape, value).is_ok()).ok_or_else(|| name.clone())?;
+        }
+        Ok(())
     }
 
     /// What was stored without a meaning.
@@ -235,9 +253,36 @@ impl Config {
             registration_is_allowed: self.flag("registration.is_allowed"),
             allow_self_deactivate: self.flag("registration.allow_self_deactivate"),
             workspace_enabled: self.flag("workspace.enabled"),
+            default_language: self.text("default_language").unwrap_or_else(|| "en".to_owned()),
+            messages_per_day: self.int("messages_per_day").unsigned_abs(),
             default_country_code: self.text("phone.default_country_code"),
+            captcha_mode: CaptchaMode::parse(&self.text("captcha.mode").unwrap_or_default()),
+            captcha_max_number: u64::try_from(self.int("captcha.max_number")).unwrap_or(100_000),
+            captcha_tries: u64::try_from(self.int("image_captcha_tries")).unwrap_or(2),
             cookie_domain: self.text("cookie_domain"),
             cors_origins: self.texts("cors_origins"),
+            audit_retention_days: self.by_name("audit.retention_days").as_i64(),
+        }
+    }
+}
+
+/// When a captcha is asked for (ruling D32).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CaptchaMode {
+    /// Never.
+    Off,
+    /// After some failures.
+    Risk,
+    /// For every sign-in.
+    Always,
+}
+
+impl CaptchaMode {
+    fn parse(text: &str) -> Self {
+        match text {
+            "risk" => Self::Risk,
+            "always" => Self::Always,
+            _ => Self::Off,
         }
     }
 }
@@ -306,12 +351,24 @@ pub struct Settings {
     pub allow_self_deactivate: bool,
     /// Whether there are workspaces.
     pub workspace_enabled: bool,
+    /// The language messages are written in.
+    pub default_language: String,
+    /// How many messages may be sent in a day.
+    pub messages_per_day: u64,
     /// Prefixed to national phone numbers.
     pub default_country_code: Option<String>,
+    /// When a captcha is asked for.
+    pub captcha_mode: CaptchaMode,
+    /// The largest number a captcha may hide: twice as many hashes as solving one takes on average.
+    pub captcha_max_number: u64,
+    /// Failures after which one is asked for, where that depends on them.
+    pub captcha_tries: u64,
     /// The `Domain` of the access-token cookie.
     pub cookie_domain: Option<String>,
     /// Further origins that may call with credentials.
     pub cors_origins: Vec<String>,
+    /// After how many days events are removed; none: never.
+    pub audit_retention_days: Option<i64>,
 }
 
 fn check(shape: Shape, value: &Value) -> Result<(), String> {
@@ -362,6 +419,17 @@ const EVERY_METHOD: [&str; 10] = [
 fn login_method(text: &str) -> Result<(), &'static str> {
     let is_known = LOGIN_METHODS.split(' ').any(|known| known == text);
     if is_known { Ok(()) } else { Err("names an unknown way to sign in") }
+}
+
+/// A language tag as far as one needs it: `en`, `fa`, `pt-BR` (RFC 5646 section 2.1).
+fn language(text: &str) -> Result<(), &'static str> {
+    let is_part =
+        |part: &str| (2..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric());
+    if text.len() <= 16 && text.split('-').all(is_part) {
+        Ok(())
+    } else {
+        Err("must be a language such as en or fa")
+    }
 }
 
 fn country_code(text: &str) -> Result<(), &'static str> {

@@ -23,7 +23,17 @@ fn identifiers_corpus_holds() {
     replay("identifiers", usso::identity::identifiers::fuzzing::fuzz_identifier);
 }
 
+#[test]
+fn webauthn_corpus_holds() {
+    replay("webauthn", usso::identity::passkeys::fuzzing::webauthn);
+}
+
 proptest::proptest! {
+    #[test]
+    fn no_answer_of_an_authenticator_is_too_odd(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..300)) {
+        usso::identity::passkeys::fuzzing::webauthn(&bytes);
+    }
+
     #[test]
     fn tenant_selection_holds_for_anything(
         flags in 0u8..4,

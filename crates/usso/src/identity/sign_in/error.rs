@@ -2,9 +2,11 @@
 
 use crate::identity::credentials::HashError;
 use crate::identity::identifiers::{IdentifierError, IdentifierKind};
+use crate::identity::links::LinkError;
 use crate::identity::referrals::service::ReferralError;
 use crate::identity::sessions::service::SessionError;
 use crate::identity::users::error::{UserError, hash_kind};
+use crate::tenant::messaging::service::MessagingError;
 use crate::tenant::verify::TokenError;
 use kernel::problem::FieldError;
 use kernel::{Problem, ProblemKind, StorageError};
@@ -40,6 +42,15 @@ pub enum SignInError {
     /// A second factor is needed, and there is no way to one.
     #[error("a second factor is needed and can't be had")]
     NoSecondFactor,
+    /// Nothing can be sent to identifiers of this kind.
+    #[error("a {0} can't be reached")]
+    NotReachable(IdentifierKind),
+    /// A link that can't be used (any more).
+    #[error("the link can't be used")]
+    LinkUnusable,
+    /// There is no way to send it.
+    #[error(transparent)]
+    Messaging(#[from] MessagingError),
     /// The method isn't open here.
     #[error("the method {0} is not open")]
     MethodNotAllowed(String),
@@ -69,14 +80,16 @@ impl Problem for SignInError {
             Self::Identifier(_)
             | Self::MethodNotAllowed(_)
             | Self::NoIdentifier
+            | Self::NotReachable(_)
             | Self::IdentifierNotAllowed(_) => ProblemKind::Invalid,
-            Self::InvalidCredentials => ProblemKind::Unauthenticated,
+            Self::InvalidCredentials | Self::LinkUnusable => ProblemKind::Unauthenticated,
             Self::RateLimited { retry_after } => ProblemKind::TooManyRequests { retry_after: *retry_after },
             Self::AccountInactive | Self::RegistrationDisabled | Self::NoSecondFactor => {
                 ProblemKind::Forbidden
             }
             Self::User(e) => e.kind(),
             Self::Referral(e) => e.kind(),
+            Self::Messaging(e) => e.kind(),
             Self::Token(e) => e.kind(),
             Self::Session(e) => e.kind(),
             Self::Hash(e) => hash_kind(e),
@@ -91,11 +104,13 @@ impl Problem for SignInError {
             Self::RateLimited { .. } => "RATE_LIMITED",
             Self::AccountInactive => "ACCOUNT_INACTIVE",
             Self::RegistrationDisabled => "REGISTRATION_DISABLED",
-            Self::NoIdentifier => "VALIDATION_ERROR",
+            Self::LinkUnusable => "LINK_INVALID",
+            Self::NoIdentifier | Self::NotReachable(_) => "VALIDATION_ERROR",
             Self::NoSecondFactor => "MFA_REQUIRED",
             Self::MethodNotAllowed(_) | Self::IdentifierNotAllowed(_) => "METHOD_NOT_AVAILABLE",
             Self::User(e) => e.code(),
             Self::Referral(e) => e.code(),
+            Self::Messaging(e) => e.code(),
             Self::Token(e) => e.code(),
             Self::Session(e) => e.code(),
             Self::Hash(_) | Self::Storage(_) => "SERVICE_UNAVAILABLE",
@@ -117,6 +132,9 @@ impl Problem for SignInError {
             Self::IdentifierNotAllowed(kind) => format!("Nobody signs in with a {kind} here").into(),
             Self::User(e) => e.detail(),
             Self::Referral(e) => e.detail(),
+            Self::LinkUnusable => "This link can't be used: it was used before, or it is too old".into(),
+            Self::NotReachable(kind) => format!("Nothing can be sent to a {kind}").into(),
+            Self::Messaging(e) => e.detail(),
             Self::Token(e) => e.detail(),
             Self::Session(e) => e.detail(),
             Self::Hash(_) | Self::Storage(_) => "The service is temporarily unavailable".into(),
@@ -132,6 +150,16 @@ impl Problem for SignInError {
             Self::Referral(e @ ReferralError::Refused) => field("referral_code", e.to_string()),
             Self::User(UserError::WeakPassword(e)) => field("secret", e.to_string()),
             _ => Vec::new(),
+        }
+    }
+}
+
+impl From<LinkError> for SignInError {
+    fn from(error: LinkError) -> Self {
+        match error {
+            LinkError::Unusable => Self::LinkUnusable,
+            LinkError::Sign(e) => Self::Session(e.into()),
+            LinkError::Storage(e) => Self::Storage(e),
         }
     }
 }

@@ -6,6 +6,7 @@
 use super::proof::{Method, Proof};
 use super::{Context, SignInError, authenticator, password};
 use crate::identity::attempts::{self, Client, Lane, Target};
+use crate::identity::codes::{self, Purpose};
 use crate::identity::identifiers::Identifier;
 use crate::identity::users::model::{User, identifier_key};
 use crate::tenant::Actor;
@@ -22,14 +23,14 @@ pub(super) struct Attempt<'a> {
     pub secret: &'a SecretString,
 }
 
-/// Checks a factor, and uses it up if it counts once.
+/// Checks a factor, and uses it up if it counts once. A code that was sent may be right for an identifier nobody has yet.
 ///
 /// # Errors
 /// [`SignInError::RateLimited`], [`SignInError::InvalidCredentials`], overload.
 pub(super) async fn check(
     context: Context<'_>,
     attempt: Attempt<'_>,
-) -> Result<(Stored<User>, Proof), SignInError> {
+) -> Result<(Option<Stored<User>>, Proof), SignInError> {
     let key = identifier_key(attempt.identifier);
     let target = Target {
         identifier: key.as_str(),
@@ -47,15 +48,21 @@ pub(super) async fn check(
         }
         Method::Totp => authenticator::is_code(context.tenant, &attempt)?,
         Method::BackupCodes => authenticator::is_backup_code(&attempt),
+        Method::EmailOtp | Method::PhoneOtp => {
+            codes::redeem(context.tenant, (Purpose::Login, attempt.identifier), attempt.secret).await?
+        }
         other => return Err(SignInError::MethodNotAllowed(other.as_str().to_owned())),
     };
-    let (Some(user), true) = (attempt.account, is_right) else {
+    if !is_right {
         return Err(refuse(context, &attempt, &lane).await?);
-    };
+    }
     // The right guess of a burst whose budget is spent costs, writes and answers what a wrong one does.
     if attempts::exhausted(context.tenant, &lane).await?.is_some() {
         return Err(refuse(context, &attempt, &lane).await?);
     }
+    let Some(user) = attempt.account else {
+        return Ok((None, Proof::received(attempt.method, attempt.identifier.clone())));
+    };
     let used = match attempt.method {
         Method::Totp => {
             authenticator::use_code(context.tenant, user, attempt.secret).await?.then(|| user.clone())
@@ -69,7 +76,11 @@ pub(super) async fn check(
         password::rehash(context, &user, attempt.secret).await?;
     }
     attempts::succeeded(context.tenant, &lane).await?;
-    Ok((user, Proof::of(attempt.method)))
+    let proof = match attempt.method {
+        Method::EmailOtp | Method::PhoneOtp => Proof::received(attempt.method, attempt.identifier.clone()),
+        other => Proof::of(other),
+    };
+    Ok((Some(user), proof))
 }
 
 /// Counts a failure; the answer depends on how many there were, never on the guess.

@@ -7,8 +7,9 @@ use super::proof::{Method, Shown, factors};
 use crate::identity::identifiers::IdentifierKind;
 use crate::tenant::settings::{LoginFlow, Settings};
 
-/// The methods a sign-in may begin with.
-const BEGINNING: [Method; 1] = [Method::Password];
+/// The methods a sign-in with an identifier may begin with.
+const BEGINNING: [Method; 5] =
+    [Method::Password, Method::EmailOtp, Method::PhoneOtp, Method::MagicLink, Method::Webauthn];
 
 /// What is needed next.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -19,8 +19,9 @@ pub mod routes;
 pub mod schema;
 
 pub use error::SignInError;
-pub use flow::may_be_second;
+pub use flow::{is_allowed as flow_allows, may_be_second};
 pub use proven::{Carried, proven};
+pub use register::{Newcomer, newcomer};
 
 use crate::identity::Identity;
 use crate::identity::attempts::Client;
@@ -30,8 +31,9 @@ use crate::identity::sessions::service::SignedIn;
 use crate::identity::users;
 use crate::identity::users::error::UserError;
 use crate::identity::users::model::User;
+use crate::tenant::messaging::service::can_send;
 use crate::tenant::{ClientInfo, TenantScope};
-use kernel::Stored;
+use kernel::{Channel, Stored};
 use pending::Pending;
 use proof::{Method, Shown};
 use secrecy::SecretString;
@@ -102,6 +104,8 @@ pub enum Step {
         /// The methods open to this kind of identifier.
         methods: Vec<Method>,
     },
+    /// An identifier is proven that nobody has, and nobody may take.
+    RegistrationRequired,
     /// Something is proven, and it is not enough.
     More {
         /// Carries what was shown, see [`Pending`].
@@ -155,8 +159,11 @@ pub async fn advance(context: Context<'_>, input: Input) -> Result<Step, SignInE
         (None, None) => return Err(SignInError::NoIdentifier),
     };
     check_kind(tenant, identifier.kind())?;
-    let methods = flow::first_methods(&tenant.profile().settings, identifier.kind());
-    let Some(secret) = &input.secret else { return Ok(Step::Verify { methods }) };
+    let Some(secret) = &input.secret else {
+        let mut methods = flow::first_methods(&tenant.profile().settings, identifier.kind());
+        methods.retain(|method| is_deliverable(tenant, *method));
+        return Ok(Step::Verify { methods });
+    };
     let method = method(&input, identifier.kind())?;
 
     // Before anybody is looked for: a closed registration must not tell who has an account.
@@ -180,9 +187,16 @@ pub async fn advance(context: Context<'_>, input: Input) -> Result<Step, SignInE
     let pending = pending.filter(|own| account.as_ref().is_some_and(|user| own.is_of(tenant, user)));
     check_order(tenant, (method, identifier.kind()), pending.as_ref())?;
     let client = client_of(tenant, context.client, account.as_ref(), &input.device);
+    // Whoever signs in by name gets their code at the address that is proven to be theirs.
+    let reached = pending.as_ref().zip(account.as_ref()).and_then(|(_, user)| reached_by(user, method));
+    let identifier = reached.unwrap_or(identifier);
     let attempt =
         factor::Attempt { identifier: &identifier, account: account.as_ref(), client, method, secret };
     let (user, proof) = factor::check(context, attempt).await?;
+    let Some(user) = user else {
+        let new = Newcomer { identifier, name: input.name, referral_code: input.referral_code };
+        return newcomer(context, new, proof, input.wanted).await;
+    };
     // What is to be like what was asked for first.
     let wanted = pending.as_ref().map_or(input.wanted, |pending| pending.wanted.clone());
     proven(context, user, proof, Carried { wanted, pending }).await
@@ -194,6 +208,25 @@ async fn identifier_of(context: Context<'_>, pending: &Pending) -> Result<Identi
     let user = user.filter(|user| pending.is_of(context.tenant, user)).ok_or(SignInError::NoIdentifier)?;
     let own = user.identifiers.iter().find(|own| own.is_active).ok_or(SignInError::NoIdentifier)?;
     Ok(Identifier::stored(own.kind, &own.value))
+}
+
+/// Whether what a method needs sent can be sent.
+fn is_deliverable(tenant: &TenantScope, method: Method) -> bool {
+    match method {
+        Method::EmailOtp | Method::MagicLink => can_send(tenant, Channel::Email),
+        Method::PhoneOtp => can_send(tenant, Channel::Sms),
+        _ => true,
+    }
+}
+
+/// The address or number of a user that a method's codes go to.
+pub fn reached_by(user: &User, method: Method) -> Option<Identifier> {
+    let kind = match method {
+        Method::EmailOtp | Method::MagicLink => IdentifierKind::Email,
+        Method::PhoneOtp => IdentifierKind::Phone,
+        _ => return None,
+    };
+    user.verified(kind).map(|value| Identifier::stored(kind, value))
 }
 
 fn method(input: &Input, kind: IdentifierKind) -> Result<Method, SignInError> {

@@ -6,7 +6,7 @@
 use super::flow::{self, Next, Possible};
 use super::pending::Pending;
 use super::proof::{Method, Proof, Shown, channel_of, factors};
-use super::{Context, More, SignInError, Step, Wanted};
+use super::{Context, More, SignInError, Step, Wanted, is_deliverable};
 use crate::identity::identifiers::{Identifier, IdentifierKind};
 use crate::identity::sessions;
 use crate::identity::sessions::service::NewSession;
@@ -70,7 +70,9 @@ const fn is_own(method: Method) -> bool {
 
 fn what_next(tenant: &TenantScope, user: &User, shown: &[Shown]) -> Next {
     let settings = &tenant.profile().settings;
-    flow::next(settings, shown, &possible(user), wants_second(settings, user))
+    let mut possible = possible(user);
+    possible.retain(|possible| is_deliverable(tenant, possible.method));
+    flow::next(settings, shown, &possible, wants_second(settings, user))
 }
 
 /// Whether one factor is not enough: the tenant says so, or the user by having an authenticator.

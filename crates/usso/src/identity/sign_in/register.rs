@@ -1,11 +1,12 @@
 //! Registering: making the account, if the tenant lets people in.
 
 use super::proof::{Method, Proof};
-use super::{Carried, Context, Input, Register, SignInError, Step, factor, options, proven};
+use super::{Carried, Context, Input, Register, SignInError, Step, Wanted, factor, options, proven};
 use crate::identity::identifiers::Identifier;
 use crate::identity::referrals::service as referrals;
 use crate::identity::sessions::service::SessionError;
 use crate::identity::users;
+use crate::identity::users::error::UserError;
 use crate::identity::users::service::NewUser;
 use crate::tenant::settings::Approval;
 use crate::tenant::{Actor, TenantScope};
@@ -60,4 +61,57 @@ pub(super) async fn register(
     }
     let carried = Carried { wanted: input.wanted.clone(), pending: None };
     proven(context, made?, Proof::of(Method::Password), carried).await
+}
+
+/// Somebody with an identifier that is proven to be theirs and no account.
+#[derive(Debug)]
+pub struct Newcomer {
+    /// The identifier.
+    pub identifier: Identifier,
+    /// What they call themselves.
+    pub name: Option<String>,
+    /// The code by which they were brought.
+    pub referral_code: Option<String>,
+}
+
+/// Makes the account of somebody who has proven an identifier, and signs in to it.
+///
+/// # Errors
+/// A referral code that can't be used; [`SessionError::NotAMember`]; when the account can't be made.
+pub async fn newcomer(
+    context: Context<'_>,
+    new: Newcomer,
+    proof: Proof,
+    wanted: Wanted,
+) -> Result<Step, SignInError> {
+    let tenant = context.tenant;
+    if check_open(tenant, new.referral_code.as_deref()).is_err() {
+        return Ok(Step::RegistrationRequired);
+    }
+    if wanted.workspace_id.is_some() {
+        return Err(SessionError::NotAMember.into());
+    }
+    let referral = match &new.referral_code {
+        Some(code) => Some(referrals::claim(tenant, code).await?),
+        None => None,
+    };
+    let user = NewUser {
+        referred_by: referral.as_ref().map(|referral| referral.user_id.clone()),
+        is_pending: tenant.profile().settings.approval == Approval::ManualReview,
+        is_proven: true,
+        ..NewUser::named(new.identifier.clone(), new.name)
+    };
+    let made = users::service::create_without_password(tenant, user, context.client).await;
+    if let (Err(_), Some(referral)) = (&made, &referral) {
+        referrals::release(tenant, &referral.id).await?;
+    }
+    let user = match made {
+        // Somebody registered it in the meantime: the proof signs in to that.
+        Err(UserError::IdentifierExists) => {
+            let found = users::service::find(tenant, &new.identifier).await?;
+            found.ok_or(UserError::IdentifierExists)?
+        }
+        made => made?,
+    };
+    proven(context, user, proof, Carried { wanted, pending: None }).await
 }

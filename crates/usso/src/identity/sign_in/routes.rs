@@ -10,7 +10,7 @@ use crate::http::error::{ErrorView, storage};
 use crate::http::list::Params;
 use crate::http::{
     ApiError, AppState, Caller, Json, OptionalJson, Tenant, caller, cookie, csrf, idempotency, json,
-    redirect, signed_in,
+    own_page as pages, signed_in,
 };
 use crate::identity::agents::auth as agents;
 use crate::identity::agents::schema::AgentMeView;
@@ -247,7 +247,8 @@ pub async fn logout_by_link(
 
 /// Where to go, if it is a page of the tenant.
 fn own_page(tenant: &Tenant, target: &LogoutTarget) -> Option<HeaderValue> {
-    redirect::own_page(tenant, target.callback.as_deref().or(target.redirect_url.as_deref())?)
+    let target = target.callback.as_deref().or(target.redirect_url.as_deref())?;
+    if pages::is_own(tenant, target) { HeaderValue::from_str(target).ok() } else { None }
 }
 
 async fn end(

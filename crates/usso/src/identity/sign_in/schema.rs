@@ -238,6 +238,11 @@ pub struct PendingView {
 }
 
 impl PendingView {
+    /// An account is needed, and this tenant's people don't make them themselves.
+    pub fn registration() -> Self {
+        Self { status: "registration_required", ..Self::verify(&[]) }
+    }
+
     /// One of these methods is needed.
     pub fn verify(methods: &[Method]) -> Self {
         Self {

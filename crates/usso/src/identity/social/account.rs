@@ -7,10 +7,10 @@
 use super::error::SocialError;
 use super::exchange::Account;
 use super::transaction::Link;
-use crate::identity::users::credentials::check_recent;
 use crate::identity::identifiers::{Identifier, IdentifierKind};
 use crate::identity::sign_in::proof::{Method, Proof};
 use crate::identity::sign_in::{self, Carried, Context, SignInError, Step, proven};
+use crate::identity::users::credentials::check_recent;
 use crate::identity::users::error::UserError;
 use crate::identity::users::model::{Credential, User};
 use crate::identity::users::service::{self as users, NewUser, credential_id};
@@ -54,7 +54,8 @@ pub(super) async fn sign_in(
         return Ok(proven(context, user, proof, carried).await?);
     }
     let typed = account.email.as_deref().ok_or(SocialError::SignInFirst)?;
-    let email = sign_in::parse(tenant, Some(IdentifierKind::Email), typed).map_err(|_| SocialError::SignInFirst)?;
+    let email =
+        sign_in::parse(tenant, Some(IdentifierKind::Email), typed).map_err(|_| SocialError::SignInFirst)?;
     let credential = credential(tenant, &account, Label { method: Method::Oauth, name: label });
     let Some(user) = users::find(tenant, &email).await? else {
         let user = newcomer(context, (email, account), credential).await?;

@@ -20,10 +20,11 @@ pub(super) fn client_secret(tenant: &TenantScope, provider: &Provider) -> Result
     let Some((team, key_id)) = &provider.apple else { return Ok(provider.client_secret.clone()) };
     let wrong = SocialError::Misconfigured("client_secret");
     let Some(key) = private_key(&provider.client_secret) else { return Err(wrong) };
-    let header =
-        PreparedHeader::new(Algorithm::Es256, "JWT", key_id).map_err(|_| SocialError::Misconfigured("key_id"))?;
+    let header = PreparedHeader::new(Algorithm::Es256, "JWT", key_id)
+        .map_err(|_| SocialError::Misconfigured("key_id"))?;
     let now = tenant.now().unix_seconds();
-    let claims = json!({"iss": team, "iat": now, "exp": now + LIFETIME, "aud": AUDIENCE, "sub": provider.client_id});
+    let claims =
+        json!({"iss": team, "iat": now, "exp": now + LIFETIME, "aud": AUDIENCE, "sub": provider.client_id});
     Ok(sign_compact(&header, &claims, &key).map_err(|_| SocialError::Crypto)?.into())
 }
 

@@ -107,12 +107,15 @@ impl Problem for SocialError {
         match self {
             Self::NotFound => "Not found".into(),
             Self::Misconfigured(what) => format!("The provider is not set up: {what}").into(),
-            Self::State => "This sign-in was not begun in this browser, or too long ago, or is finished".into(),
+            Self::State => {
+                "This sign-in was not begun in this browser, or too long ago, or is finished".into()
+            }
             Self::Refused(_) => "The provider refused".into(),
             Self::Invalid(_) => "The provider's answer is not acceptable".into(),
             Self::Unreachable => "The provider does not answer; try another way to sign in".into(),
             Self::SignInFirst => {
-                "The provider proves no address that could be used here: sign in another way, then link it".into()
+                "The provider proves no address that could be used here: sign in another way, then link it"
+                    .into()
             }
             Self::LinkTaken => "Linked to another account here".into(),
             Self::NotRecent => "Sign in again to link a provider".into(),

@@ -1,10 +1,10 @@
 //! Talking to a provider: redeeming a code, asking for the user.
 
+use super::apple;
 use super::error::SocialError;
 use super::id_token::{self, Expected};
 use super::provider::{Dialect, Provider};
 use super::transaction::Transaction;
-use super::apple;
 use crate::identity::Identity;
 use crate::tenant::TenantScope;
 use base64::Engine;
@@ -180,7 +180,9 @@ fn of_claims(authority: &str, claims: &Value) -> Result<Account, SocialError> {
         authority: authority.to_owned(),
         subject: subject.ok_or(SocialError::Invalid("no subject"))?,
         email: text("email").filter(|_| is_verified),
-        name: text("name").map(|name| name.trim().chars().take(200).collect()).filter(|n: &String| !n.is_empty()),
+        name: text("name")
+            .map(|name| name.trim().chars().take(200).collect())
+            .filter(|n: &String| !n.is_empty()),
         picture: text("picture")
             .or_else(|| text("avatar_url"))
             .filter(|url| url.starts_with("https://") && url.len() <= 2_048),
@@ -202,10 +204,14 @@ mod tests {
     #[test]
     fn an_address_counts_only_when_the_provider_says_it_is_proven() {
         let email = |verified: Value| {
-            of_claims("a", &json!({"sub": "1", "email": "a@b.example", "email_verified": verified})).unwrap().email
+            of_claims("a", &json!({"sub": "1", "email": "a@b.example", "email_verified": verified}))
+                .unwrap()
+                .email
         };
         assert!(email(json!(true)).is_some() && email(json!("true")).is_some());
-        assert!(email(json!(false)).is_none() && email(json!("false")).is_none() && email(json!(1)).is_none());
+        assert!(
+            email(json!(false)).is_none() && email(json!("false")).is_none() && email(json!(1)).is_none()
+        );
         assert!(of_claims("a", &json!({"sub": "1", "email": "a@b.example"})).unwrap().email.is_none());
         let list = json!([{"email": "x@b.example", "primary": true, "verified": false}]);
         assert_eq!(primary(&list), None);
@@ -213,7 +219,10 @@ mod tests {
 
     #[test]
     fn a_subject_is_never_a_name_or_an_address() {
-        assert_eq!(of_claims("github", &json!({"id": 583_231, "login": "octocat"})).unwrap().subject, "583231");
+        assert_eq!(
+            of_claims("github", &json!({"id": 583_231, "login": "octocat"})).unwrap().subject,
+            "583231"
+        );
         assert!(of_claims("a", &json!({"login": "octocat", "email": "a@b.example"})).is_err());
         assert!(of_claims("a", &json!({"sub": ""})).is_err());
     }

@@ -84,7 +84,9 @@ fn check(claims: &Value, expected: Expected<'_>, now: i64) -> Result<(), SocialE
         (is_recent, "the id token's age"),
         (text("nonce") == Some(expected.nonce), "the id token's nonce"),
     ];
-    rules.into_iter().try_for_each(|(holds, rule)| if holds { Ok(()) } else { Err(SocialError::Invalid(rule)) })
+    rules
+        .into_iter()
+        .try_for_each(|(holds, rule)| if holds { Ok(()) } else { Err(SocialError::Invalid(rule)) })
 }
 
 #[cfg(test)]

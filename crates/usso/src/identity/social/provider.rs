@@ -153,9 +153,11 @@ mod tests {
 
     #[test]
     fn the_well_known_ones_need_no_addresses() {
-        for (name, authority) in
-            [("google", "https://accounts.google.com"), ("gitlab", "https://gitlab.com"), ("github", "github")]
-        {
+        for (name, authority) in [
+            ("google", "https://accounts.google.com"),
+            ("gitlab", "https://gitlab.com"),
+            ("github", "github"),
+        ] {
             assert_eq!(provider(name, json!({"client_id": "a"})).unwrap().authority(), authority);
         }
         let apple = json!({"client_id": "a", "team_id": "T", "key_id": "K"});

@@ -5,12 +5,13 @@ use super::schema::{AuthorizeParams, BeginLink, BegunView, CallbackParams, Teleg
 use super::service::{Callback, Outcome, Start, finish, start};
 use super::telegram;
 use super::transaction::{LIFETIME, Link, browser_secret};
+use crate::http::caller::Principal;
 use crate::http::error::ErrorView;
 use crate::http::list::{Params, parse};
 use crate::http::{
-    ApiError, AppState, Caller, Json, OptionalJson, Tenant, caller, cookie, json, redirect, signed_in,
+    ApiError, AppState, Caller, Json, OptionalJson, Tenant, caller, cookie, json, own_page, redirect,
+    signed_in,
 };
-use crate::http::caller::Principal;
 use crate::identity::devices::Device;
 use crate::identity::sign_in::pending::Pending;
 use crate::identity::sign_in::schema::LoginView;
@@ -20,7 +21,7 @@ use crate::identity::users::error::UserError;
 use crate::identity::users::schema::credential_view;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, header};
 use kernel::ProblemKind;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -62,7 +63,7 @@ async fn begin(
 ) -> Result<(String, HeaderMap), SocialError> {
     let kept = cookie::get(headers, cookie::OAUTH).filter(|secret| secret.len() == 43);
     let browser = kept.map_or_else(|| browser_secret(&tenant.scope), str::to_owned);
-    let target = target.filter(|target| redirect::own_page(tenant, target).is_some());
+    let target = target.filter(|target| own_page::is_own(tenant, target));
     let issuer = tenant.issuer();
     let begun = Start { provider, issuer: &issuer, target, link, browser: &browser };
     let started = start(&state.identity, &*state.internet, &tenant.scope, begun).await?;
@@ -123,6 +124,9 @@ async fn take_back(
     let finished = finish(context, &*state.internet, answer, browser, Carried { wanted, pending }).await;
     let (target, outcome) = match finished {
         Ok(finished) => finished,
+        Err(SocialError::RegistrationRequired) if redirect::wants_json(headers) => {
+            (None, Outcome::SignedIn(Step::RegistrationRequired))
+        }
         Err(error) => return failed(tenant, headers, error),
     };
     let wants_json = redirect::wants_json(headers);
@@ -156,13 +160,11 @@ fn default_page(tenant: &Tenant) -> String {
 }
 
 fn cookies_of(response: &Response) -> HeaderMap {
-    let cookies = response.headers().get_all(header::SET_COOKIE).iter();
-    cookies.map(|cookie| (header::SET_COOKIE, cookie.clone())).collect::<Vec<(HeaderName, HeaderValue)>>()
-        .into_iter()
-        .fold(HeaderMap::new(), |mut all, (name, value)| {
-            all.append(name, value);
-            all
-        })
+    let mut cookies = HeaderMap::new();
+    for cookie in response.headers().get_all(header::SET_COOKIE) {
+        cookies.append(header::SET_COOKIE, cookie.clone());
+    }
+    cookies
 }
 
 /// Why it failed: as JSON, or on the tenant's page for that. An unknown provider is no page's business.
@@ -191,7 +193,10 @@ pub async fn telegram_login(
         Context { identity: &state.identity, tenant: &tenant.scope, issuer: &issuer, client: &client };
     let pending = caller::temporary(&headers).and_then(|token| Pending::read(&tenant.scope, token));
     let wanted = pending.as_ref().map_or_else(Wanted::default, |pending| pending.wanted.clone());
-    let step = telegram::sign_in(context, &login, Carried { wanted, pending }).await?;
+    let step = match telegram::sign_in(context, &login, Carried { wanted, pending }).await {
+        Err(SocialError::RegistrationRequired) => Step::RegistrationRequired,
+        step => step?,
+    };
     let device = Device::parse(cookie::get(&headers, cookie::DEVICE));
     Ok(signed_in::respond(&tenant, &device, step))
 }
@@ -214,10 +219,8 @@ pub async fn begin_link(
         return Err(in_person());
     }
     check_recent(&caller.tenant.scope, session).map_err(|e: UserError| ApiError::from(e))?;
-    let link = Link {
-        user_id: caller.user.id.as_str().to_owned(),
-        session_id: session.id.as_str().to_owned(),
-    };
+    let link =
+        Link { user_id: caller.user.id.as_str().to_owned(), session_id: session.id.as_str().to_owned() };
     let target = request.unwrap_or_default().redirect_url;
     let (url, cookies) = begin(&state, &caller.tenant, &headers, (&provider, target, Some(link))).await?;
     Ok((cookies, Json(BegunView { authorization_url: url, expires_in: LIFETIME })).into_response())

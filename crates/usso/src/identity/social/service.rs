@@ -67,7 +67,11 @@ pub async fn start(
 
 fn open_provider(tenant: &TenantScope, name: &str) -> Result<Provider, SocialError> {
     let provider = find(tenant, name)?;
-    if may_begin(&tenant.profile().settings, Method::Oauth) { Ok(provider) } else { Err(SocialError::NotOpen) }
+    if may_begin(&tenant.profile().settings, Method::Oauth) {
+        Ok(provider)
+    } else {
+        Err(SocialError::NotOpen)
+    }
 }
 
 /// The request a browser takes to the provider (RFC 6749 section 4.1.1).

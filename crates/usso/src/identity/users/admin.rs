@@ -3,13 +3,16 @@
 use super::claims;
 use super::error::UserError;
 use super::model::{ActivationStatus, HistoryEntry, User};
+use super::notice::notice;
 use super::service::{NewUser, check_password, credential_id, draft, insert};
 use crate::access_control::delegation::may_grant;
 use crate::access_control::permission::{Permission, PermissionDenied, Resource, SUPERADMIN_SCOPE};
 use crate::access_control::roles::effective::may_assign;
 use crate::access_control::roles::service::{Granter, slugs};
 use crate::identity::identifiers::{Identifier, IdentifierKind};
-use crate::identity::workspaces::members::service::{check_membership, settle};
+use crate::identity::workspaces::access::{Act, denied, is_owner, may_manage};
+use crate::identity::workspaces::members::service::{check_membership, settle, take_back_deleted};
+use crate::identity::workspaces::model::Workspace;
 use crate::identity::{Identity, stale_user};
 use crate::tenant::audit::Event;
 use crate::tenant::patch::merge;
@@ -130,7 +133,11 @@ pub async fn update(
         identity.forget_user(tenant, id);
         match written {
             Err(StorageError::Conflict) => {}
-            other => return Ok(other?),
+            other => {
+                let next = other?;
+                take_back_deleted(identity, tenant, (&old, &next), (granter.actor, granter.client)).await?;
+                return Ok(next);
+            }
         }
     }
     Err(StorageError::Contended.into())
@@ -153,7 +160,8 @@ pub async fn change(
             Ok(match edit(old)? {
                 None => Change::Keep,
                 Some((mut next, event, fields)) => {
-                    let effects = recorded(tenant, &mut next, event, fields, author);
+                    let mut effects = recorded(tenant, &mut next, event, fields, author);
+                    effects.extend(notice(tenant, old, event, author.1));
                     Change::Put(next, effects)
                 }
             })
@@ -205,6 +213,26 @@ pub async fn may_act_for(
 ) -> Result<(), UserError> {
     may_grant(held, &user.scopes)?;
     Ok(may_assign(identity.roles(), tenant, held, user.all_roles()).await?)
+}
+
+/// As [`may_act_for`], for who could then sign in as the user: they would own the workspaces the user owns, too.
+///
+/// # Errors
+/// [`UserError::Scopes`]; [`UserError::Denied`] for an owner of a workspace that the caller may not manage.
+pub async fn may_take_over(
+    identity: &Identity,
+    tenant: &TenantScope,
+    held: &[String],
+    user: &User,
+) -> Result<(), UserError> {
+    may_act_for(identity, tenant, held, user).await?;
+    for id in &user.workspace_ids {
+        let Some(workspace) = tenant.records::<Workspace>().get(id).await? else { continue };
+        if is_owner(&workspace, user) && !may_manage(tenant, held, &workspace) {
+            return Err(denied(Act::Manage).into());
+        }
+    }
+    Ok(())
 }
 
 fn invalid(detail: impl Into<String>) -> UserError {

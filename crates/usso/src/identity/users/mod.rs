@@ -12,6 +12,7 @@ pub mod identifiers;
 pub mod impersonation;
 pub mod links;
 pub mod model;
+pub mod notice;
 pub mod profile;
 pub mod removal;
 pub mod routes;

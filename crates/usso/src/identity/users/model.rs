@@ -333,6 +333,12 @@ impl User {
         }
     }
 
+    /// The language the user has named in their profile.
+    pub fn language(&self) -> Option<&str> {
+        let locale = self.profile.as_ref()?.data.get("locale")?.as_str()?;
+        locale.split(['-', '_']).next().filter(|language| !language.is_empty())
+    }
+
     /// The primary value of a kind, or its first.
     pub fn value_of(&self, kind: IdentifierKind) -> Option<&UserIdentifier> {
         let mut own = self.identifiers.iter().filter(|i| i.kind == kind);

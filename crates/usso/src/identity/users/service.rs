@@ -27,12 +27,25 @@ pub struct NewUser {
     pub referred_by: Option<UserId>,
     /// Whether the account waits for somebody to approve it.
     pub is_pending: bool,
+    /// Whether it becomes active once its identifier is proven.
+    pub awaits_identifier: bool,
+    /// Whether the identifier is proven to be theirs.
+    pub is_proven: bool,
 }
 
 impl NewUser {
     /// Somebody who holds nothing.
     pub fn named(identifier: Identifier, name: Option<String>) -> Self {
-        Self { identifier, name, roles: Vec::new(), scopes: Vec::new(), referred_by: None, is_pending: false }
+        Self {
+            identifier,
+            name,
+            roles: Vec::new(),
+            scopes: Vec::new(),
+            referred_by: None,
+            is_pending: false,
+            awaits_identifier: false,
+            is_proven: false,
+        }
     }
 }
 
@@ -118,6 +131,18 @@ pub async fn create_unchecked(
     insert(tenant, user, ("user.registered", actor), client).await
 }
 
+/// Creates a user who signs in by what is sent to their identifier.
+///
+/// # Errors
+/// [`UserError::IdentifierExists`].
+pub async fn create_without_password(
+    tenant: &TenantScope,
+    new: NewUser,
+    client: &ClientInfo,
+) -> Result<Stored<User>, UserError> {
+    insert(tenant, draft(tenant, new), ("user.registered", Actor::Anonymous), client).await
+}
+
 /// Reserves an account for somebody who will choose a password by invitation: until then nobody can sign in to it, and
 /// nobody else can take its identifier.
 ///
@@ -173,7 +198,7 @@ pub(super) fn draft(tenant: &TenantScope, new: NewUser) -> User {
     let now = tenant.now();
     let (kind, value) = new.identifier.into_parts();
     // A user name is nobody's elsewhere: choosing it is proof enough. Addresses and numbers must be proven.
-    let verified_at = (kind == IdentifierKind::Username).then_some(now);
+    let verified_at = (new.is_proven || kind == IdentifierKind::Username).then_some(now);
     let first = UserIdentifier {
         id: identifier_id(tenant),
         kind,
@@ -194,7 +219,11 @@ pub(super) fn draft(tenant: &TenantScope, new: NewUser) -> User {
         workspace_roles: std::collections::BTreeMap::new(),
         workspace_joined_at: std::collections::BTreeMap::new(),
         is_active: true,
-        activation_status: if new.is_pending { ActivationStatus::Pending } else { ActivationStatus::Active },
+        activation_status: if new.is_pending || new.awaits_identifier {
+            ActivationStatus::Pending
+        } else {
+            ActivationStatus::Active
+        },
         avatar_url: None,
         custom_claims: serde_json::Map::new(),
         session_epoch: 0,
@@ -204,7 +233,7 @@ pub(super) fn draft(tenant: &TenantScope, new: NewUser) -> User {
         history: Vec::new(),
         deleted_at: None,
         moving_to: None,
-        awaits_identifier: false,
+        awaits_identifier: new.awaits_identifier,
         referred_by: new.referred_by,
     }
 }

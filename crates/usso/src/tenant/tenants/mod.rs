@@ -7,6 +7,7 @@ pub mod deletion;
 pub mod domains;
 pub mod model;
 pub mod public;
+pub mod relying_party;
 pub mod routes;
 pub mod schema;
 pub mod service;

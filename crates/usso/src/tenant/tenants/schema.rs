@@ -160,6 +160,8 @@ pub struct TenantView {
     /// When it was deleted.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub deleted_at: Option<Timestamp>,
+    /// What its passkeys are made for; settled by the first.
+    pub rp_id: Option<String>,
     /// What its keys sign with.
     pub algorithm: String,
     /// The effective settings, in both vocabularies.
@@ -205,6 +207,7 @@ impl From<&Stored<Tenant>> for TenantView {
             is_active: tenant.is_active,
             is_deleted: tenant.deleted_at.is_some(),
             deleted_at: tenant.deleted_at,
+            rp_id: tenant.rp_id.clone(),
             algorithm: tenant.algorithm.as_str().to_owned(),
             config: crate::tenant::sealed::mask(&tenant.config.view()),
             branding: tenant.branding.clone(),

@@ -228,6 +228,7 @@ pub async fn create_with_id(
             Actor::User(id) => Some(id.clone()),
             _ => None,
         },
+        rp_id: None,
         deleted_at: None,
         id: id.clone(),
     };

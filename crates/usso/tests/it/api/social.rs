@@ -1,6 +1,8 @@
 //! Social login: what is asked of a provider, what is believed, and whose account is meant (checklist SOC).
 
-use crate::app::{Anonymous, Answer, Browser, CLIENT_SECRET, PASSWORD, Provider, Requests, TestApp, encode, query};
+use crate::app::{
+    Anonymous, Answer, Browser, CLIENT_SECRET, PASSWORD, Provider, Requests, TestApp, encode, query,
+};
 use protocol::b64url;
 use serde_json::{Value, json};
 
@@ -18,7 +20,11 @@ async fn sign_in(browser: &Browser, provider: &Provider) -> Answer {
 }
 
 async fn come_back(browser: &Browser, back: &[(String, String)]) -> Answer {
-    browser.clone().with_header("accept", "application/json").get(&format!("{CALLBACK}?{}", encode(back))).await
+    browser
+        .clone()
+        .with_header("accept", "application/json")
+        .get(&format!("{CALLBACK}?{}", encode(back)))
+        .await
 }
 
 fn changed(back: &[(String, String)], name: &str, value: &str) -> Vec<(String, String)> {
@@ -48,7 +54,10 @@ async fn a_provider_signs_in_and_makes_the_account() {
     assert_eq!(answer.header("location"), Some("/home?x=1"));
     answer.cookie("usso-access-token");
     let me = browser.get("/me").await.expect(200);
-    assert_eq!((&me["email"], &me["name"], &me["amr"]), (&json!("alice@example.com"), &json!("Alice"), &json!(["oauth"])));
+    assert_eq!(
+        (&me["email"], &me["name"], &me["amr"]),
+        (&json!("alice@example.com"), &json!("Alice"), &json!(["oauth"]))
+    );
     assert_eq!(me["identifiers"][0]["verified"], true);
     assert_eq!(me["credentials"][0]["method"], "oauth");
 
@@ -119,7 +128,10 @@ async fn soc_01_a_wrong_state_is_refused() {
     // One of another provider, or another tenant.
     provider.set_up("org_default", "second", json!({})).await;
     let at_second = browser.clone().with_header("accept", "application/json");
-    at_second.get(&format!("/auth/oauth/second/callback?{}", encode(&back))).await.problem(401, "STATE_INVALID");
+    at_second
+        .get(&format!("/auth/oauth/second/callback?{}", encode(&back)))
+        .await
+        .problem(401, "STATE_INVALID");
     let tenant = app.tenant("Other", &[]).await;
     provider.set_up(&tenant.id, "corp", json!({})).await;
     let elsewhere = browser.clone().with_header("x-tenant-id", &tenant.id);
@@ -196,8 +208,11 @@ async fn what_the_provider_refuses_is_told_on_the_tenants_page() {
     let (app, provider) = Provider::start().await;
     let browser = app.browser();
     let state = query(&asked(&browser, AUTHORIZE).await)["state"].clone();
-    let back = [("state".to_owned(), state), ("error".to_owned(), "access_denied".to_owned()),
-        ("iss".to_owned(), provider.issuer.clone())];
+    let back = [
+        ("state".to_owned(), state),
+        ("error".to_owned(), "access_denied".to_owned()),
+        ("iss".to_owned(), provider.issuer.clone()),
+    ];
     let answer = browser.get(&format!("{CALLBACK}?{}", encode(&back))).await.expect(302);
     assert_eq!(answer.header("location"), Some("/oauth/failed?error=access_denied"));
     let answer = browser.get(&format!("{CALLBACK}?{}", encode(&back))).await.expect(302);
@@ -242,7 +257,11 @@ async fn soc_02_none_and_symmetric_signatures_are_refused() {
     let (app, provider) = Provider::start().await;
     let claims = b64url::encode(json!({"iss": provider.issuer, "sub": "1"}).to_string());
     for header in [json!({"alg": "none"}), json!({"alg": "HS256", "kid": "first"})] {
-        provider.forge(&format!("{}.{claims}.{}", b64url::encode(header.to_string()), b64url::encode([1; 32])));
+        provider.forge(&format!(
+            "{}.{claims}.{}",
+            b64url::encode(header.to_string()),
+            b64url::encode([1; 32])
+        ));
         sign_in(&app.browser(), &provider).await.problem(401, "PROVIDER_REFUSED");
     }
     provider.forge(&format!("{}.{claims}.", b64url::encode(json!({"alg": "none"}).to_string())));
@@ -273,7 +292,8 @@ async fn soc_03_both_sides_proven_sign_in_and_link() {
     let alice = verified(&app, "alice").await;
     let answer = sign_in(&app.browser(), &provider).await.expect(200);
     assert_eq!(answer["user"]["id"], alice.id());
-    let methods: Vec<&Value> = answer["user"]["credentials"].as_array().expect("a list").iter().map(|c| &c["method"]).collect();
+    let methods: Vec<&Value> =
+        answer["user"]["credentials"].as_array().expect("a list").iter().map(|c| &c["method"]).collect();
     assert_eq!(methods, ["password", "oauth"]);
     app.anonymous().login("alice@example.com", PASSWORD).await.expect(200);
 }
@@ -318,8 +338,17 @@ async fn soc_03_another_issuer_with_the_same_subject_is_somebody_else() {
 async fn nobody_is_let_in_where_registration_is_closed() {
     let (app, provider) = Provider::start().await;
     app.configure("org_default", json!({"registration": {"is_allowed": false}})).await;
-    sign_in(&app.browser(), &provider).await.problem(403, "REGISTRATION_DISABLED");
-    app.configure("org_default", json!({"registration": {"is_allowed": true, "approval_mode": "manual_review"}})).await;
+    let answer = sign_in(&app.browser(), &provider).await.expect(200);
+    assert_eq!((&answer["status"], &answer["tokens"]), (&json!("registration_required"), &Value::Null));
+    let browser = app.browser();
+    let back = provider.agree(&asked(&browser, AUTHORIZE).await);
+    let answer = browser.get(&format!("{CALLBACK}?{}", encode(&back))).await.expect(302);
+    assert_eq!(answer.header("location"), Some("/oauth/failed?error=registration_disabled"));
+    app.configure(
+        "org_default",
+        json!({"registration": {"is_allowed": true, "approval_mode": "manual_review"}}),
+    )
+    .await;
     sign_in(&app.browser(), &provider).await.problem(403, "ACCOUNT_INACTIVE");
 }
 
@@ -399,7 +428,10 @@ async fn github_tells_a_number_and_a_list_of_addresses() {
     let answer = github(&app.browser()).await.expect(200);
     assert_eq!(answer["user"]["email"], "octo@example.com");
     assert_eq!(answer["user"]["credentials"][0]["external_id"], "583231");
-    provider.tell(json!({"id": 7, "login": "octocat"}), json!([{"email": "octo@example.com", "primary": true, "verified": false}]));
+    provider.tell(
+        json!({"id": 7, "login": "octocat"}),
+        json!([{"email": "octo@example.com", "primary": true, "verified": false}]),
+    );
     github(&app.browser()).await.problem(409, "SIGN_IN_FIRST");
 }
 
@@ -465,13 +497,20 @@ async fn apple_posts_a_form_and_wants_a_signed_secret() {
     let mut back = provider.agree(&url);
     back.push(("user".to_owned(), r#"{"name":{"firstName":"Ada","lastName":"L"}}"#.to_owned()));
     let form = encode(&back);
-    let who = browser.clone().with_header("accept", "application/json").with_header("origin", "https://appleid.apple.com");
+    let who = browser
+        .clone()
+        .with_header("accept", "application/json")
+        .with_header("origin", "https://appleid.apple.com");
     let body = ("application/x-www-form-urlencoded", form.as_str());
     let answer = who.post("/auth/oauth/apple/callback", body).await.expect(200);
-    assert_eq!((&answer["user"]["name"], &answer["user"]["email"]), (&json!("Ada L"), &json!("alice@example.com")));
+    assert_eq!(
+        (&answer["user"]["name"], &answer["user"]["email"]),
+        (&json!("Ada L"), &json!("alice@example.com"))
+    );
     let secret = provider.last_form()["client_secret"].clone();
     let key = protocol::jose::VerifyingKey::from_jwk(&key.public_jwk("KEY").expect("a key")).expect("a key");
-    let verified = protocol::jose::Untrusted::parse(&secret).and_then(|token| token.verify(&key)).expect("signed");
+    let verified =
+        protocol::jose::Untrusted::parse(&secret).and_then(|token| token.verify(&key)).expect("signed");
     let claims: Value = verified.claims().expect("claims");
     assert_eq!((&claims["iss"], &claims["sub"]), (&json!("TEAM"), &json!("usso-at-provider")));
 }
@@ -481,7 +520,8 @@ async fn starting_writes_nothing() {
     let (app, _provider) = Provider::start().await;
     let count = async || {
         let scope = app.scope("org_default").await;
-        let page = scope.records::<usso::tenant::one_time::OneTime>().page(kernel::Query::all("one_time")).await;
+        let page =
+            scope.records::<usso::tenant::one_time::OneTime>().page(kernel::Query::all("one_time")).await;
         page.expect("the database").items.len()
     };
     let before = count().await;

@@ -16,9 +16,11 @@ mod authenticator;
 mod browser;
 mod database;
 mod internet;
+mod outbox;
 mod people;
 mod provider;
 mod requests;
+pub mod security_key;
 pub mod token;
 
 pub use answer::{Answer, SetCookie};
@@ -26,8 +28,10 @@ pub use authenticator::Authenticator;
 pub use browser::Browser;
 pub use database::{Database, StorageKind};
 pub use internet::SmallInternet;
-pub use provider::{CLIENT_SECRET, Provider, encode, query};
+use outbox::DataDirectory;
+pub use outbox::Letter;
 pub use people::{Anonymous, TenantHandle, User};
+pub use provider::{CLIENT_SECRET, Provider, encode, query};
 pub use requests::{Body, Requests};
 
 use kernel::memory::MemoryEphemeral;
@@ -35,7 +39,7 @@ use kernel::{Ephemeral, Ports, Storage, SystemRandom, SystemScope, TestClock};
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
-use usso::app::{coherence, jobs, router, startup};
+use usso::app::{coherence, jobs, post, router, startup};
 use usso::config::{Config, MasterKey, Network};
 use usso::http::AppState;
 use usso::http::edge::Edge;
@@ -55,6 +59,9 @@ pub const PASSWORD: &str = "correct-Horse-battery-9!";
 /// A proxy whose forwarded headers count.
 pub const TRUSTED_PROXY: &str = "10.9.9.9";
 
+/// What outlives a process.
+type Kept = (Arc<Database>, Arc<DataDirectory>);
+
 /// A server. Cloning gives another handle to the same server.
 #[derive(Clone)]
 pub struct TestApp(Arc<Parts>);
@@ -71,6 +78,7 @@ pub struct Parts {
     config: Config,
     ports: Ports,
     database: Arc<Database>,
+    data: Arc<DataDirectory>,
 }
 
 impl Deref for TestApp {
@@ -103,8 +111,10 @@ impl TestApp {
             random: Arc::new(SystemRandom),
         };
         let mut config = config();
+        let data = Arc::new(DataDirectory::new());
+        config.storage.data_dir.clone_from(&data.0);
         change(&mut config);
-        Self::start(config, ports, clock, database).await
+        Self::start(config, ports, clock, (database, data)).await
     }
 
     /// Another process on the same database, with empty caches: a restart, or the other instance of a pair.
@@ -116,14 +126,16 @@ impl TestApp {
     pub async fn restarted_with(&self, change: impl FnOnce(&mut Config)) -> Self {
         let (mut config, ports) = (self.config.clone(), self.ports.clone());
         change(&mut config);
-        Self::start(config, ports, self.clock.clone(), self.database.clone()).await
+        let kept = (self.database.clone(), self.data.clone());
+        Self::start(config, ports, self.clock.clone(), kept).await
     }
 
     /// The same installation on another database, to which it was copied.
     pub async fn moved_to(&self, database: &Arc<Database>) -> Self {
         let (storage, ephemeral) = (database.storage(), database.ephemeral());
         let ports = Ports { storage, ephemeral, ..self.ports.clone() };
-        Self::start(self.config.clone(), ports, self.clock.clone(), database.clone()).await
+        let kept = (database.clone(), self.data.clone());
+        Self::start(self.config.clone(), ports, self.clock.clone(), kept).await
     }
 
     /// Tries to start a server on a storage with a configuration like this one's; answers why it doesn't.
@@ -171,8 +183,8 @@ impl TestApp {
 
     async fn join(&self, ephemeral: Arc<dyn Ephemeral>) -> Self {
         let ports = Ports { ephemeral, ..self.ports.clone() };
-        let mut parts =
-            Self::parts(self.config.clone(), ports, self.clock.clone(), self.database.clone()).await;
+        let kept = (self.database.clone(), self.data.clone());
+        let mut parts = Self::parts(self.config.clone(), ports, self.clock.clone(), kept).await;
         parts.reader = Some(coherence::join(&parts.state).await.expect("it joins"));
         Self(Arc::new(parts))
     }
@@ -183,15 +195,15 @@ impl TestApp {
         reader.read(&self.state).await.expect("the database is there");
     }
 
-    async fn start(config: Config, ports: Ports, clock: Arc<TestClock>, database: Arc<Database>) -> Self {
-        Self(Arc::new(Self::parts(config, ports, clock, database).await))
+    async fn start(config: Config, ports: Ports, clock: Arc<TestClock>, kept: Kept) -> Self {
+        Self(Arc::new(Self::parts(config, ports, clock, kept).await))
     }
 
-    async fn parts(config: Config, ports: Ports, clock: Arc<TestClock>, database: Arc<Database>) -> Parts {
+    async fn parts(config: Config, ports: Ports, clock: Arc<TestClock>, (database, data): Kept) -> Parts {
         let instance = startup::assemble(&config, 8000, ports.clone()).await.expect("the server starts");
         let state = instance.state;
         let edge = Edge::new(router::router(state.clone()), state.clone());
-        Parts { edge, state, clock, reader: None, config, ports, database }
+        Parts { edge, state, clock, reader: None, config, ports, database, data }
     }
 
     /// Somebody without any credential.
@@ -278,6 +290,18 @@ impl TestApp {
         self.system_admin().await.patch(&format!("/tenants/{tenant_id}"), body).await.expect(200);
     }
 
+    /// Carries out what waits, and reads every message that was sent so far.
+    pub async fn outbox(&self) -> Vec<Letter> {
+        jobs::drain(&self.state).await.expect("the database is there");
+        post::work(&self.state).await.expect("the database is there");
+        Letter::all(&self.data)
+    }
+
+    /// The last message that was sent.
+    pub async fn last_letter(&self) -> Letter {
+        self.outbox().await.pop().expect("a message")
+    }
+
     /// The time, in Unix seconds.
     pub fn clock_seconds(&self) -> i64 {
         kernel::Clock::now(&*self.clock).unix_seconds()
@@ -295,6 +319,7 @@ fn config() -> Config {
     config.security.system_password = Some(SYSTEM_PASSWORD.into());
     config.security.master_key = Some(MasterKey::new([7; 32]));
     config.server.trusted_proxies = vec![Network::parse(TRUSTED_PROXY).expect("an address")];
+    config.server.debug = true;
     config.hashing.memory_kib = 64;
     config.hashing.iterations = 1;
     config.hashing.queue_limit = 10_000;

@@ -67,7 +67,8 @@ impl Provider {
     pub async fn beside(app: &TestApp) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let issuer = format!("http://{}", listener.local_addr().expect("a port"));
-        let signer = Signer { kid: "first".to_owned(), key: SigningKey::generate(Algorithm::Es256).expect("a key") };
+        let signer =
+            Signer { kid: "first".to_owned(), key: SigningKey::generate(Algorithm::Es256).expect("a key") };
         let published = vec![public(&signer)];
         let book = Book {
             signer,
@@ -259,7 +260,8 @@ async fn token(State(own): State<Provider>, body: Bytes) -> Response {
     }
     let forged = own.book().forged.clone();
     let id_token = forged.unwrap_or_else(|| own.sign(&own.claims(&nonce)));
-    Json(json!({"access_token": "canary-at-provider", "token_type": "Bearer", "id_token": id_token})).into_response()
+    Json(json!({"access_token": "canary-at-provider", "token_type": "Bearer", "id_token": id_token}))
+        .into_response()
 }
 
 fn is_bearer(headers: &HeaderMap) -> bool {

@@ -151,6 +151,13 @@ pub trait Requests: Clone + Send + Sync {
         self.send("POST", path, body)
     }
 
+    /// POST of a form, as a page's button does.
+    fn form(&self, path: &str, fields: &[(&str, &str)]) -> impl Future<Output = Answer> + Send {
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let kind = Some("application/x-www-form-urlencoded".to_owned());
+        self.send("POST", path, Body::Bytes(kind, body.into_bytes()))
+    }
+
     /// PATCH.
     fn patch(&self, path: &str, body: impl Into<Body>) -> impl Future<Output = Answer> + Send {
         self.send("PATCH", path, body)

@@ -27,12 +27,14 @@ pub async fn enrolling(
     let user = context.identity.user_from_store(context.tenant, &pending.user_id).await?;
     let user = user.filter(|user| pending.is_of(context.tenant, user) && user.may_sign_in());
     match user {
-        // Whoever has an authenticator by now shows it.
-        Some(user) if pending.may_enrol && user.credentials_of(Method::Totp.as_str()).next().is_none() => {
-            Ok(((*user).clone(), pending))
-        }
+        // Whoever has an authenticator or a passkey by now shows it.
+        Some(user) if pending.may_enrol && !has_second(&user) => Ok(((*user).clone(), pending)),
         _ => Err(TokenError::Invalid.into()),
     }
+}
+
+fn has_second(user: &User) -> bool {
+    [Method::Totp, Method::Webauthn].into_iter().any(|own| user.credentials_of(own.as_str()).next().is_some())
 }
 
 /// Begins an authenticator.

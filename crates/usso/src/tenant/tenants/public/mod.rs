@@ -83,9 +83,15 @@ impl From<&Tenant> for PublicTenantConfig {
             integration: names.unwrap_or_default(),
             workspace: only(&part("workspace"), &["enabled"]),
             registration: only(&part("registration"), &["is_allowed"]),
-            captcha: Map::from_iter([("enabled".to_owned(), json!(false))]),
+            captcha: captcha(&part("captcha")),
         }
     }
+}
+
+fn captcha(part: &Map<String, Value>) -> Map<String, Value> {
+    let mut shown = only(part, &["mode"]);
+    shown.insert("enabled".to_owned(), json!(part.get("mode").is_some_and(|mode| mode != "off")));
+    shown
 }
 
 /// Plain values of these names.
