@@ -11,7 +11,7 @@ use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use kernel::{BoxFuture, Internet};
+use kernel::{BoxFuture, Internet, NoAnswer, WebAnswer, WebRequest};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -67,7 +67,11 @@ impl PublicInternet {
         Some(texts.collect())
     }
 
-    async fn addresses(&self, host: &str) -> Option<Vec<IpAddr>> {
+    pub(crate) fn allows_private(&self) -> bool {
+        self.options.allow_private
+    }
+
+    pub(crate) async fn addresses(&self, host: &str) -> Option<Vec<IpAddr>> {
         let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
         let found = match literal {
             Ok(address) => vec![address],
@@ -97,6 +101,10 @@ impl Internet for PublicInternet {
 
     fn file<'a>(&'a self, host: &'a str, path: &'a str) -> BoxFuture<'a, Option<String>> {
         Box::pin(async move { timeout(PATIENCE, self.fetched(host, path)).await.ok().flatten() })
+    }
+
+    fn send(&self, request: WebRequest) -> BoxFuture<'_, Result<WebAnswer, NoAnswer>> {
+        Box::pin(self.answered(request))
     }
 }
 

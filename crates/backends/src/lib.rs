@@ -11,3 +11,5 @@ pub mod messenger;
 pub mod redis;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub mod sql;
+#[cfg(feature = "internet")]
+mod web;

@@ -31,7 +31,7 @@ pub use id::{
     AgentId, GatewayRouteId, InvitationId, KeyId, ReferralId, RoleId, SessionId, TenantId, TokenId, UserId,
     WorkspaceId,
 };
-pub use internet::Internet;
+pub use internet::{Internet, NoAnswer, WebAnswer, WebRequest};
 pub use messenger::{Channel, Letter, MailServer, Messenger, SendError};
 pub use partition::Partition;
 pub use problem::{Problem, ProblemKind};

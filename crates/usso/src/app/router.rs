@@ -5,8 +5,9 @@ use crate::app::archive;
 use crate::http::{AppState, docs, health};
 use crate::identity::sign_in::enrolment::routes as enrolment;
 use crate::identity::sign_in::routes as auth;
+use crate::identity::social::routes as social;
 use crate::identity::{
-    agents, api_keys, captcha, codes, links, onboarding, passkeys, recovery, referrals, sessions, usage,
+    agents, api_keys, captcha, codes, links, onboarding, passkeys, qr, recovery, referrals, sessions, usage,
     users, workspaces,
 };
 use crate::tenant::{audit, keys, messaging, tenants};
@@ -35,6 +36,8 @@ fn described() -> OpenApiRouter<AppState> {
     let api = OpenApiRouter::new()
         .merge(auth::router())
         .merge(enrolment::router())
+        .merge(social::router())
+        .merge(qr::routes::router())
         .merge(codes::routes::router())
         .merge(links::routes::router())
         .merge(recovery::routes::router())

@@ -14,6 +14,8 @@ pub const LOGIN: &str = "usso-login";
 /// The device's cookie.
 pub const DEVICE: &str = "usso-device";
 
+/// The secret of a browser that signs in elsewhere.
+pub const OAUTH: &str = "usso-oauth";
 /// The cookie of a solved captcha.
 pub const CAPTCHA: &str = "usso-captcha";
 
@@ -47,6 +49,23 @@ pub fn set_login(headers: &mut HeaderMap, tenant: &Tenant, token: &str, expires_
 /// Removes the cookie of an unfinished sign-in.
 pub fn clear_login(headers: &mut HeaderMap, tenant: &Tenant) {
     push(headers, tenant, (LOGIN, ""), 0, None);
+}
+
+/// Sets the secret of a browser that signs in elsewhere, for as many seconds as that may take. `posted`: whether the browser is
+/// sent back by a form, with which cookies go only if they may come from other sites; browsers want those over TLS.
+pub fn set_oauth(headers: &mut HeaderMap, tenant: &Tenant, (secret, max_age): (&str, i64), posted: bool) {
+    let mut own = HeaderMap::new();
+    push(&mut own, tenant, (OAUTH, secret), max_age, None);
+    for value in own.get_all(header::SET_COOKIE) {
+        let text = value.to_str().unwrap_or_default();
+        let text = match posted && text.contains("; Secure") {
+            true => text.replace("SameSite=Lax", "SameSite=None"),
+            false => text.to_owned(),
+        };
+        if let Ok(value) = HeaderValue::try_from(text) {
+            headers.append(header::SET_COOKIE, value);
+        }
+    }
 }
 
 /// Sets the device cookie.

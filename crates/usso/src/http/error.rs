@@ -67,6 +67,21 @@ pub const CODES: &[(&str, u16, &str)] = &[
         "A second factor is needed: sign in again; or, with 403, the account has none and can't get one this way.",
     ),
     ("PRECONDITION_FAILED", 412, "The object was changed since it was read."),
+    (
+        "PROVIDER_MISCONFIGURED",
+        409,
+        "The settings of a provider people sign in with don't suffice; the detail says what is missing.",
+    ),
+    (
+        "PROVIDER_REFUSED",
+        401,
+        "A provider people sign in with said no, or its answer did not stand up to the checks.",
+    ),
+    (
+        "PROVIDER_UNAVAILABLE",
+        503,
+        "A provider people sign in with does not answer; other ways to sign in work.",
+    ),
     ("RATE_LIMITED", 429, "Too many failed attempts; Retry-After tells when to try again."),
     ("RECENT_SIGN_IN_REQUIRED", 403, "This needs a session that was begun lately: sign in again."),
     (
@@ -79,6 +94,16 @@ pub const CODES: &[(&str, u16, &str)] = &[
     ("REQUEST_TIMEOUT", 408, "The body did not arrive in time."),
     ("SCOPE_NOT_DELEGABLE", 403, "Nobody can grant a scope they do not hold."),
     ("SERVICE_UNAVAILABLE", 503, "Overloaded or a dependency is away; Retry-After tells when to try again."),
+    (
+        "SIGN_IN_FIRST",
+        409,
+        "Nobody is linked to this account elsewhere, and it proves no address; sign in another way, then link it.",
+    ),
+    (
+        "STATE_INVALID",
+        401,
+        "A sign-in that was not begun in this browser, or too long ago, or is finished; which is not told.",
+    ),
     ("TENANT_CONFLICT", 400, "Host, header and path name different tenants."),
     ("TENANT_INACTIVE", 403, "The tenant is switched off."),
     (

@@ -22,6 +22,7 @@ pub mod idempotency;
 pub mod json;
 pub mod list;
 pub mod own_page;
+pub mod redirect;
 pub mod request_info;
 pub mod revision;
 pub mod signed_in;

@@ -16,10 +16,12 @@ pub mod links;
 pub mod onboarding;
 pub mod passkeys;
 pub mod picture;
+pub mod qr;
 pub mod recovery;
 pub mod referrals;
 pub mod sessions;
 pub mod sign_in;
+pub mod social;
 pub mod tokens;
 pub mod usage;
 pub mod users;
@@ -53,6 +55,7 @@ pub struct Identity {
     api_keys: api_keys::memory::ApiKeys,
     roles: Roles,
     workspaces: workspaces::memory::Workspaces,
+    social: social::memory::Providers,
     freshness: Freshness,
 }
 
@@ -68,6 +71,7 @@ impl Identity {
             api_keys: api_keys::memory::ApiKeys::default(),
             roles: Roles::default(),
             workspaces: workspaces::memory::Workspaces::default(),
+            social: social::memory::Providers::default(),
             freshness: Freshness::default(),
         }
     }
@@ -95,6 +99,11 @@ impl Identity {
     /// The workspaces in use.
     pub fn workspaces(&self) -> &workspaces::memory::Workspaces {
         &self.workspaces
+    }
+
+    /// What is known of the providers of social login.
+    pub fn social(&self) -> &social::memory::Providers {
+        &self.social
     }
 
     /// What a user holds in a workspace, or outside of any. One they don't belong to, or that is gone or inactive, gives

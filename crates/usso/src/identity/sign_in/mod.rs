@@ -5,6 +5,7 @@
 //! the step that makes the account first. Existing and unknown accounts take the same path, the same time and the same
 //! words (ruling D28); where registration is open that is impossible, and documented.
 
+mod approval;
 mod authenticator;
 pub mod enrolment;
 mod error;
@@ -106,6 +107,15 @@ pub enum Step {
         /// The methods open to this kind of identifier.
         methods: Vec<Method>,
     },
+    /// Registered, unless there was an account; nothing more is told until the identifier is proven.
+    Awaiting {
+        /// Carries what was shown, see [`Pending`].
+        token: String,
+        /// Seconds it is good.
+        expires_in: i64,
+        /// What proves the identifier.
+        methods: Vec<Method>,
+    },
     /// An identifier is proven that nobody has, and nobody may take.
     RegistrationRequired,
     /// Something is proven, and it is not enough.
@@ -173,6 +183,9 @@ pub async fn advance(context: Context<'_>, input: Input) -> Result<Step, SignInE
         register::check_open(tenant, input.referral_code.as_deref())?;
     }
     let mut account = users::service::find(tenant, &identifier).await?;
+    if approval::is_neutral(tenant, &identifier, (input.register, method, account.as_ref())) {
+        return approval::register(context, (&identifier, account.as_ref()), &input, secret).await;
+    }
     if account.is_none() && input.register != Register::No && method == Method::Password {
         match register::register(context, &identifier, &input, secret).await {
             // Somebody registered it in the meantime: go on as if it had been there.

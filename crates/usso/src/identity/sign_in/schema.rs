@@ -284,6 +284,11 @@ pub struct TemporaryView {
 }
 
 impl MoreView {
+    /// The identifier is to be proven before anything else is told.
+    pub fn awaiting(token: (String, i64), methods: &[Method]) -> Self {
+        Self { status: "verification_required", ..Self::of(token, Vec::new(), (methods, 1), &[]) }
+    }
+
     /// So many of these methods are needed.
     pub fn of(
         (temporary, expires_in): (String, i64),

@@ -10,6 +10,7 @@ pub mod credentials;
 pub mod error;
 pub mod identifiers;
 pub mod impersonation;
+pub mod links;
 pub mod model;
 pub mod notice;
 pub mod profile;

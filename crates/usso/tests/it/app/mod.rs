@@ -18,6 +18,7 @@ mod database;
 mod internet;
 mod outbox;
 mod people;
+mod provider;
 mod requests;
 pub mod security_key;
 pub mod token;
@@ -30,6 +31,7 @@ pub use internet::SmallInternet;
 use outbox::DataDirectory;
 pub use outbox::Letter;
 pub use people::{Anonymous, TenantHandle, User};
+pub use provider::{CLIENT_SECRET, Provider, encode, query};
 pub use requests::{Body, Requests};
 
 use kernel::memory::MemoryEphemeral;

@@ -82,10 +82,16 @@ async fn keep_session(
     }
 }
 
+/// Whether a sign-in can begin with a credential: an authenticator alone proves no account.
+fn begins(credential: &Credential) -> bool {
+    let is_second = matches!(credential.method.as_str(), "totp" | "backup_codes");
+    credential.is_active && !is_second
+}
+
 /// Removes a credential and ends the sessions it may have opened.
 ///
 /// # Errors
-/// [`UserError::NotFound`]; users can't remove their own last one.
+/// [`UserError::NotFound`]; users can't remove their own last one to begin a sign-in with.
 pub async fn remove(
     identity: &Identity,
     tenant: &TenantScope,
@@ -103,7 +109,7 @@ pub async fn remove(
         if removed.is_none() {
             return Err(UserError::NotFound);
         }
-        if is_own && next.credentials.is_empty() {
+        if is_own && !next.credentials.iter().any(begins) {
             return Err(UserError::Invalid("The last credential can't go".into()));
         }
         next.session_epoch += 1;
