@@ -42,6 +42,8 @@ enum Command {
         #[arg(long)]
         port: u16,
     },
+    /// Holds all tenants and roles of a database in memory and prints the resident KiB.
+    Weigh { directory: PathBuf },
     /// Prints the raw Argon2id rate.
     Argon {
         #[arg(long, default_value_t = 2)]
@@ -160,6 +162,10 @@ fn say(text: impl Display) {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Bare { port } => bare::serve(port).map(|()| true),
+        Command::Weigh { directory } => scenario::weight::weigh(&directory).map(|kib| {
+            say(kib);
+            true
+        }),
         Command::Argon { threads, seconds } => argon(threads, seconds),
         Command::Run { usso, seconds, rounds, out, only } => {
             let time = Duration::from_secs(seconds.max(1));

@@ -18,6 +18,10 @@ pub enum Topic {
     Message,
     /// A call to a tenant's webhook.
     Webhook,
+    /// The end of a minute in which equal failures were counted.
+    Tally,
+    /// A checkpoint of the audit log that is to be signed.
+    Checkpoint,
 }
 
 impl Topic {
@@ -28,12 +32,14 @@ impl Topic {
             Self::Invalidation => "invalidation",
             Self::Message => "message",
             Self::Webhook => "webhook",
+            Self::Tally => "tally",
+            Self::Checkpoint => "checkpoint",
         }
     }
 
     /// Reads the stored name.
     pub fn from_stored(text: &str) -> Option<Self> {
-        [Self::Audit, Self::Invalidation, Self::Message, Self::Webhook]
+        [Self::Audit, Self::Invalidation, Self::Message, Self::Webhook, Self::Tally, Self::Checkpoint]
             .into_iter()
             .find(|t| t.as_str() == text)
     }

@@ -47,11 +47,8 @@ impl<'a> Scope<'a> {
     /// empty value is dropped.
     #[must_use]
     pub fn parse(text: &'a str) -> Self {
-        let (before, query) = text.split_once('?').unwrap_or((text, ""));
-        // The empty text is what splitting an empty list leaves behind; it must not come to mean "read everything".
-        let default_verb = if text.is_empty() { "none" } else { "read" };
-        let (verb, path) = before.split_once(':').unwrap_or((default_verb, before));
-        let mut filters: Vec<(Cow<'a, str>, Cow<'a, str>)> = Vec::new();
+        let (mut scope, query) = Self::split(text);
+        let filters = &mut scope.filters;
         for pair in query.split('&') {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let name = url_decode(name);
@@ -59,7 +56,16 @@ impl<'a> Scope<'a> {
                 filters.push((name, url_decode(value)));
             }
         }
-        Self { verb, path, filters }
+        scope
+    }
+
+    /// What is before the filters, and the filters as written.
+    fn split(text: &'a str) -> (Self, &'a str) {
+        let (before, query) = text.split_once('?').unwrap_or((text, ""));
+        // The empty text is what splitting an empty list leaves behind; it must not come to mean "read everything".
+        let default_verb = if text.is_empty() { "none" } else { "read" };
+        let (verb, path) = before.split_once(':').unwrap_or((default_verb, before));
+        (Self { verb, path, filters: Vec::new() }, query)
     }
 
     /// Takes apart a scope somebody wants to create, refusing what other programs would read differently.
@@ -129,6 +135,16 @@ impl<'a> Scope<'a> {
             attributes.iter().any(|(attribute, value)| *attribute == name && matches_pattern(pattern, value))
         })
     }
+}
+
+/// True if a held scope, as written, permits the verb on one of the paths for an object with these attributes: what most
+/// requests ask, without looking at the filters of scopes for something else.
+#[must_use]
+pub fn grants(held: &str, verb: &str, paths: &[&str], attributes: &[(&str, &str)]) -> bool {
+    let (head, query) = Scope::split(held);
+    verb_satisfies(head.verb, verb)
+        && paths.iter().any(|path| path_covers(head.path, path, matches_pattern))
+        && (query.is_empty() || Scope::parse(held).admits(attributes))
 }
 
 /// True if the held scope permits the verb on the path for an object with these attributes (all it has: tenant,
@@ -223,6 +239,9 @@ fn pattern_covers(parent: &str, child: &str) -> bool {
 /// Matches a whole text against a pattern whose only special character is `*`, in linear space and at most quadratic
 /// time, without recursion.
 fn matches_pattern(pattern: &str, text: &str) -> bool {
+    if !pattern.contains('*') {
+        return pattern == text;
+    }
     let mut parts = pattern.split('*');
     let Some(first) = parts.next() else { return false };
     let Some(mut rest) = text.strip_prefix(first) else { return false };
@@ -295,6 +314,11 @@ mod tests {
             let attributes: Vec<_> =
                 attributes.iter().map(|(k, v)| (k.as_str(), v.as_str().unwrap())).collect();
             let held = Scope::parse(text(row, "scope"));
+            assert_eq!(
+                satisfies(&held, text(row, "action"), text(row, "path"), &attributes),
+                grants(text(row, "scope"), text(row, "action"), &["other", text(row, "path")], &attributes),
+                "{row}"
+            );
             assert_eq!(
                 satisfies(&held, text(row, "action"), text(row, "path"), &attributes),
                 ours(row),

@@ -19,6 +19,8 @@ struct Contents {
     sessions: HashMap<String, (u64, bool)>,
     /// How often an event of this name was recorded for this target.
     events: HashMap<(String, String), u64>,
+    /// How many denials the events of a user tell, or will when the minute is over.
+    denials: HashMap<String, u64>,
 }
 
 /// Copies the database into `scratch` and checks it against what the clients know.
@@ -59,7 +61,7 @@ fn read(connection: &Connection) -> rusqlite::Result<Contents> {
         .prepare("SELECT id, body ->> '$.generation', body ->> '$.revoked_at' IS NOT NULL FROM session")?
         .query_map([], |row| Ok((row.get(0)?, (row.get::<_, i64>(1)?.unsigned_abs(), row.get(2)?))))?
         .collect::<rusqlite::Result<_>>()?;
-    Ok(Contents { users, sessions, events: events(connection)? })
+    Ok(Contents { users, sessions, events: events(connection)?, denials: denials(connection)? })
 }
 
 /// The events still waiting as effects and those already drained into records, each position once.
@@ -81,6 +83,25 @@ fn events(connection: &Connection) -> rusqlite::Result<HashMap<(String, String),
         .collect()
 }
 
+/// Those told, each position once, and those that are being counted.
+fn denials(connection: &Connection) -> rusqlite::Result<HashMap<String, u64>> {
+    let sql = "SELECT actor, sum(n) FROM (
+            SELECT printf('event_%020d', position) AS id, payload ->> '$.actor' AS actor,
+                coalesce(payload ->> '$.data.count', 1) AS n
+            FROM effects WHERE topic = 'audit' AND payload ->> '$.event' = 'permission.denied'
+            UNION
+            SELECT substr(id, 1, 26), body ->> '$.actor', coalesce(body ->> '$.data.count', 1)
+            FROM audit_event WHERE body ->> '$.event' = 'permission.denied'
+            UNION ALL
+            SELECT one_time.id, payload ->> '$.event.actor', coalesce(one_time.body ->> '$.data.count', 0)
+            FROM effects JOIN one_time ON one_time.id = effects.payload ->> '$.id' WHERE topic = 'tally'
+        ) GROUP BY actor";
+    connection
+        .prepare(sql)?
+        .query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs())))?
+        .collect()
+}
+
 impl Contents {
     fn has_event(&self, name: &str, target: &str) -> bool {
         self.events.contains_key(&(name.to_owned(), target.to_owned()))
@@ -94,6 +115,12 @@ impl Contents {
 }
 
 fn acknowledged(worker: &Worker, contents: &Contents, findings: &mut Findings) {
+    for (user, (told, asked)) in &worker.denied {
+        let count = contents.denials.get(user).copied().unwrap_or(0);
+        let text = || format!("{user} was denied {told} of {asked} times, the events tell {count}");
+        findings.check(count >= *told, Fault::Silent, text);
+        findings.check(count <= *asked, Fault::Invented, text);
+    }
     for account in &worker.accounts {
         findings.check(contents.users.contains(&account.user), Fault::Lost, || {
             format!("{} is gone", account.user)

@@ -32,6 +32,11 @@ pub enum Entry<'a> {
         /// Its id.
         session: &'a str,
     },
+    /// A user was told that they may not.
+    Denied {
+        /// Their id.
+        user: &'a str,
+    },
     /// The tenant's number was set.
     Patched {
         /// To this.

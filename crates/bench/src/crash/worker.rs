@@ -9,6 +9,7 @@ use crate::client::{API, Connection, json_string, request};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::io::{Error, Result};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -83,6 +84,8 @@ pub struct Worker {
     pub sessions: Vec<Session>,
     /// The tenant it changes.
     pub duty: Option<Duty>,
+    /// How often a user was told no, and how often they asked for it.
+    pub denied: BTreeMap<String, (u64, u64)>,
     /// What it found wrong.
     pub findings: Findings,
     round: u32,
@@ -154,6 +157,7 @@ impl Worker {
             accounts: Vec::new(),
             sessions: Vec::new(),
             duty: None,
+            denied: BTreeMap::new(),
             findings: Findings::default(),
             round: 0,
             registered: 0,
@@ -189,6 +193,7 @@ impl Worker {
             (None, _) | (_, 19..23) => self.sign_in(connection).await,
             (Some(index), 23..27) => self.end(connection, index, false).await,
             (Some(index), 27..30) => self.end(connection, index, true).await,
+            (Some(index), 30..36) => self.be_denied(connection, index).await,
             (Some(index), _) => self.refresh(connection, index).await,
         }
     }
@@ -263,6 +268,21 @@ impl Worker {
         if reply.status == 200 {
             session.state = State::Ended;
             self.ledger.append(&Entry::Ended { session: &session.id })?;
+        }
+        Ok(())
+    }
+
+    /// Asks for what is not allowed. That is an event; several in a minute are counted.
+    async fn be_denied(&mut self, connection: &mut Connection, index: usize) -> Result<()> {
+        let Some(session) = self.sessions.get(index) else { return Ok(()) };
+        let user = claims(&session.access).and_then(|c| Some(c.get("sub")?.as_str()?.to_owned()));
+        let Some(user) = user else { return Ok(()) };
+        self.denied.entry(user.clone()).or_default().1 += 1;
+        let reply = ask(connection, ("GET", "/audit"), Some(&session.access), None).await?;
+        self.findings.check(reply.status == 403, Fault::Unexpected, || format!("/audit: {}", reply.text()));
+        if reply.status == 403 {
+            self.ledger.append(&Entry::Denied { user: &user })?;
+            self.denied.entry(user).or_default().0 += 1;
         }
         Ok(())
     }

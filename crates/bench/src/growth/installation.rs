@@ -10,7 +10,7 @@ use std::time::Duration;
 use testbed::postgres;
 use tokio::runtime::Runtime;
 use usso::app::startup;
-use usso::config::{Flags, Sources};
+use usso::config::{Config, Flags, Sources};
 use usso::http::AppState;
 
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -66,12 +66,20 @@ impl Installation {
     }
 }
 
-/// Serves on a thread of its own until this process ends.
-fn serve(environment: Vec<(&'static str, String)>) -> Result<(AppState, SocketAddr)> {
+/// What an environment of nothing else configures.
+///
+/// # Errors
+/// When it can't be.
+pub fn configured(environment: Vec<(&'static str, String)>) -> Result<Config> {
     let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     let read_secret = |path: &std::path::Path| std::fs::read_to_string(path);
     let sources = Sources { file: None, dot_env: None, environment, flags: Flags::default(), read_secret };
-    let config = sources.load().map_err(Error::other)?;
+    sources.load().map_err(Error::other)
+}
+
+/// Serves on a thread of its own until this process ends.
+fn serve(environment: Vec<(&'static str, String)>) -> Result<(AppState, SocketAddr)> {
+    let config = configured(environment)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let (ready, started) = mpsc::channel();
     std::thread::spawn(move || {

@@ -9,6 +9,8 @@ mod logins;
 mod tenants;
 mod users;
 
+pub use installation::configured;
+
 use crate::process::allow_files;
 use crate::table::{self, Row};
 use clap::ValueEnum;

@@ -1,12 +1,14 @@
 //! The scenarios of a run. Each drives the product and its limit in alternating rounds, so that whatever else the
 //! machine does at the time weighs on both, and gives the rows of the table.
 
+mod authority;
 mod logins;
 mod memory;
 mod postgres;
 mod reads;
 mod refresh;
 mod start;
+pub mod weight;
 
 use crate::accounts::{self, Account};
 use crate::process::{Server, TempDir, allow_files};
@@ -86,9 +88,12 @@ type Scenario = (&'static str, fn(&mut Bench) -> Result<Vec<Row>>);
 
 /// In this order: what hashes comes before the wait for idle memory, and 10,000 connections come last, because
 /// they leave a mark on the allocator.
-const SCENARIOS: [Scenario; 9] = [
+const SCENARIOS: [Scenario; 13] = [
     ("jwks", reads::key_set),
     ("me", reads::me),
+    ("user", authority::user),
+    ("apikeys-verify", authority::api_key),
+    ("scope-check", authority::check),
     ("refresh", refresh::refresh),
     ("login", logins::throughput),
     ("postgres", postgres::postgres),
@@ -96,6 +101,7 @@ const SCENARIOS: [Scenario; 9] = [
     ("overload", logins::overload),
     ("idle-memory", memory::idle),
     ("connections", memory::connections),
+    ("roles-memory", weight::tenants_and_roles),
 ];
 
 /// The names `--only` knows.

@@ -60,25 +60,25 @@ pub enum Resource {
 }
 
 impl Resource {
-    /// The names a held scope may use; the first is canonical.
-    const fn names(self) -> &'static [&'static str] {
+    /// The paths a held scope may name it by; the first is canonical.
+    const fn paths(self) -> &'static [&'static str] {
         match self {
-            Self::Agents => &["agents", "agent"],
-            Self::ApiKeys => &["apikeys", "apikey", "api-keys"],
-            Self::Credentials => &["credentials", "credential"],
-            Self::Invitations => &["invitations", "invitation"],
-            Self::Audit => &["audit", "audit-logs"],
-            Self::Keys => &["keys", "key"],
-            Self::Profiles => &["profiles", "profile"],
-            Self::Referrals => &["referrals", "referral", "referralcode"],
-            Self::GatewayRoutes => &["gatewayroutes", "gatewayroute"],
-            Self::Roles => &["roles", "role"],
-            Self::ScopeCatalog => &["scope-catalog", "scopes"],
-            Self::Sessions => &["sessions", "session", "authsession"],
-            Self::Tenants => &["tenants", "tenant"],
-            Self::Users => &["users", "user"],
-            Self::Identifiers => &["identifiers", "identifier", "useridentifier"],
-            Self::Workspaces => &["workspaces", "workspace"],
+            Self::Agents => &["sso/agents", "sso/agent"],
+            Self::ApiKeys => &["sso/apikeys", "sso/apikey", "sso/api-keys"],
+            Self::Credentials => &["sso/credentials", "sso/credential"],
+            Self::Invitations => &["sso/invitations", "sso/invitation"],
+            Self::Audit => &["sso/audit", "sso/audit-logs"],
+            Self::Keys => &["sso/keys", "sso/key"],
+            Self::Profiles => &["sso/profiles", "sso/profile"],
+            Self::Referrals => &["sso/referrals", "sso/referral", "sso/referralcode"],
+            Self::GatewayRoutes => &["sso/gatewayroutes", "sso/gatewayroute"],
+            Self::Roles => &["sso/roles", "sso/role"],
+            Self::ScopeCatalog => &["sso/scope-catalog", "sso/scopes"],
+            Self::Sessions => &["sso/sessions", "sso/session", "sso/authsession"],
+            Self::Tenants => &["sso/tenants", "sso/tenant"],
+            Self::Users => &["sso/users", "sso/user"],
+            Self::Identifiers => &["sso/identifiers", "sso/identifier", "sso/useridentifier"],
+            Self::Workspaces => &["sso/workspaces", "sso/workspace"],
         }
     }
 }
@@ -91,22 +91,18 @@ impl Permission {
 
     /// Whether one of the held scopes grants this on an object with these attributes.
     pub fn is_granted(&self, held: &[String], attributes: &[(&str, &str)]) -> bool {
-        let paths = self.paths();
-        held.iter()
-            .map(|text| Scope::parse(text))
-            .any(|scope| paths.iter().any(|path| scope.covers(self.verb, path)) && scope.admits(attributes))
-    }
-
-    /// The paths scopes may name the resource by.
-    fn paths(&self) -> Vec<String> {
-        self.resource.names().iter().map(|name| format!("sso/{name}")).collect()
+        let paths = self.resource.paths();
+        held.iter().any(|text| scope::grants(text, self.verb, paths, attributes))
     }
 
     /// Whether a scope grants this on at least some objects: those its filters admit.
     pub fn is_covered(&self, scope: &Scope<'_>) -> bool {
-        self.paths().iter().any(|path| scope.covers(self.verb, path))
+        self.resource.paths().iter().any(|path| scope.covers(self.verb, path))
     }
 }
+
+/// How the detail of [`PermissionDenied`] begins; the permission follows.
+pub const NEEDS: &str = "This needs the permission ";
 
 /// The caller may not do this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -123,8 +119,9 @@ impl Problem for PermissionDenied {
     }
 
     fn detail(&self) -> Cow<'static, str> {
-        let name = self.0.resource.names().first().copied().unwrap_or_default();
-        format!("This needs the permission {}:{name}", self.0.verb).into()
+        let path = self.0.resource.paths().first().copied().unwrap_or_default();
+        let name = path.trim_start_matches("sso/");
+        format!("{NEEDS}{}:{name}", self.0.verb).into()
     }
 }
 

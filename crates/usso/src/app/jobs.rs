@@ -6,8 +6,10 @@ use crate::app::recorder;
 use crate::app::rest;
 use crate::app::startup::Instance;
 use crate::http::AppState;
+use crate::identity::agents::usage as agents;
 use crate::identity::api_keys::service::write_usage;
 use crate::identity::users::removal;
+use crate::tenant::audit::tally;
 use crate::tenant::messaging::post::Post;
 use crate::tenant::tenants::deletion;
 use crate::tenant::tenants::model::Tenant;
@@ -161,11 +163,16 @@ async fn drain_to(
             || put_off(&messages, system.now()),
             |post| post.take(messages.clone(), system.now()),
         );
-        // Nothing makes these yet; keeping them for a version that knows them loses none.
-        outcomes.extend(others.into_iter().map(|stored| {
-            let topic = stored.effect.topic.as_str();
-            (stored.position, Err(StorageError::Corrupt(format!("no worker for {topic}"))))
-        }));
+        for stored in others {
+            let scope = recorder::scope_of(system, &stored.partition);
+            let outcome = match stored.effect.topic {
+                Topic::Tally => tally::tell(&scope, &stored.effect.payload).await,
+                Topic::Checkpoint => recorder::sign(system, master, &stored.partition).await,
+                // Nothing makes these yet; keeping them for a version that knows them loses none.
+                topic => Err(StorageError::Corrupt(format!("no worker for {}", topic.as_str()))),
+            };
+            outcomes.push((stored.position, outcome));
+        }
         let (mut settled, mut away) = (taken, None);
         for (position, outcome) in outcomes {
             let settlement = match outcome {
@@ -209,6 +216,14 @@ pub async fn write_counts(state: &AppState) -> Result<(), StorageError> {
             failed = Some(error);
         }
     }
+    let used = state.identity.agents_used();
+    for ((tenant, id), at) in used.take() {
+        let scope = state.registry.system().open(tenant.clone(), ());
+        if let Err(error) = agents::write(&scope, &id, at).await {
+            used.note(&tenant, &id, at);
+            failed = Some(error);
+        }
+    }
     let registry = &state.registry;
     for (id, requests) in registry.requests().take() {
         if let Err(error) = write_requests(registry.system(), &id, requests).await {
@@ -227,7 +242,8 @@ async fn write_requests(system: &SystemScope, id: &TenantId, requests: u64) -> R
     }
 }
 
-/// Removes expired records, and users and tenants that were deleted long enough ago.
+/// Removes expired records, users and tenants that were deleted long enough ago, and events older than their tenant keeps
+/// them.
 ///
 /// # Errors
 /// When the database is away.
@@ -238,5 +254,6 @@ pub async fn purge(state: &AppState) -> Result<(), StorageError> {
     // An event carried out later would be written into a tenant that is gone.
     drain(state).await?;
     removal::erase_due(&state.registry, &state.identity).await?;
-    deletion::bury(&state.registry).await
+    deletion::bury(&state.registry).await?;
+    recorder::remove_old(system, state.registry.seal()).await
 }

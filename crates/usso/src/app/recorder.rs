@@ -1,13 +1,21 @@
 //! Carrying out audit events: into the chain of the tenant, or of the platform, whose write they came with.
 
-use crate::tenant::audit::{AuditEvent, recorder};
+use crate::tenant::audit::{AuditEvent, checkpoint, recorder, retention};
+use crate::tenant::keys::{KeyRing, Succession};
+use crate::tenant::tenants::model::Tenant;
 use futures_util::stream::{self, StreamExt};
-use kernel::{Position, Scope, StorageError, StoredEffect, SystemScope, TenantId};
+use kernel::{Position, Query, Record, Scope, StorageError, StoredEffect, SystemScope, TagMatch, TenantId};
 use protocol::seal::SealingKey;
 use std::collections::BTreeMap;
 
 /// How many writes are under way at once, so that they share commits but leave connections to the requests.
 const SIDE_BY_SIDE: usize = 8;
+
+/// The name under which the platform's own records are kept.
+pub const PLATFORM: &str = "platform";
+
+/// How many tenants are looked at together.
+const PAGE: u32 = 100;
 
 /// What became of one event.
 pub type Outcome = (Position, Result<(), StorageError>);
@@ -79,6 +87,44 @@ fn again(error: &StorageError) -> StorageError {
         // Another worker had the same events: the next look tells.
         StorageError::Conflict => StorageError::Unavailable("the audit chain is contended".to_owned()),
         other => StorageError::Corrupt(other.to_string()),
+    }
+}
+
+/// Signs a checkpoint of a log: with the tenant's key, the platform's with the default tenant's.
+///
+/// # Errors
+/// When the tenant's keys don't open, or the database is away.
+pub async fn sign(system: &SystemScope, master: &SealingKey, owner: &str) -> Result<(), StorageError> {
+    let signer = TenantId::parse(owner).unwrap_or_else(|_| TenantId::default_tenant());
+    // Who is gone, or not there yet, signs nothing.
+    let Some(tenant) = system.records::<Tenant>().get(signer.as_str()).await? else { return Ok(()) };
+    if tenant.keys.keys().is_empty() {
+        return Ok(());
+    }
+    let keys = KeyRing::open(&tenant.keys, &signer, master, (&Succession::default(), system.now()));
+    let keys = keys.map_err(|error| StorageError::Corrupt(error.to_string()))?;
+    checkpoint::make(&scope_of(system, owner), (master, owner), &keys).await
+}
+
+/// Removes the events that are older than their tenants keep them.
+///
+/// # Errors
+/// When the database is away; what is not done is done the next time.
+pub async fn remove_old(system: &SystemScope, master: &SealingKey) -> Result<(), StorageError> {
+    let mut query = Query::all(Tenant::KIND).with_all(vec![TagMatch::Is(Tenant::FORGETS.to_owned())]);
+    query.limit = PAGE;
+    loop {
+        let page = system.records::<Tenant>().page(query.clone()).await?.items;
+        for tenant in &page {
+            let owner = tenant.id.as_str();
+            if let Some(days) = tenant.config.settings().audit_retention_days {
+                retention::apply(&scope_of(system, owner), (master, owner), days).await?;
+            }
+        }
+        if page.len() < PAGE as usize {
+            return Ok(());
+        }
+        query.offset += u64::from(PAGE);
     }
 }
 

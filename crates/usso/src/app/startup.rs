@@ -12,6 +12,7 @@ use crate::http::edge::Edge;
 use crate::http::{AppState, HttpConfig};
 use crate::identity::Identity;
 use crate::identity::agents::model::Agent;
+use crate::identity::agents::usage::AgentUsage;
 use crate::identity::api_keys::model::{ApiKey, ApiKeyUsage};
 use crate::identity::credentials::{Cost, Hasher, HasherConfig};
 use crate::identity::referrals::model::Referral;
@@ -23,6 +24,7 @@ use crate::identity::workspaces::model::Workspace;
 use crate::tenant::Registry;
 use crate::tenant::audit::AuditEvent;
 use crate::tenant::audit::chain::AuditHead;
+use crate::tenant::audit::checkpoint::Checkpoint;
 use crate::tenant::issuer::BaseUrl;
 use crate::tenant::keys::Succession;
 use crate::tenant::messaging::Delivery;
@@ -51,7 +53,7 @@ use tokio::sync::watch;
 pub type StartError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Every kind of record.
-pub fn kinds() -> [KindSpec; 20] {
+pub fn kinds() -> [KindSpec; 22] {
     [
         lease::Instance::spec(),
         lease::Turn::spec(),
@@ -67,12 +69,14 @@ pub fn kinds() -> [KindSpec; 20] {
         Invitation::spec(),
         Session::spec(),
         Agent::spec(),
+        AgentUsage::spec(),
         ApiKey::spec(),
         ApiKeyUsage::spec(),
         OneTime::spec(),
         AuditEvent::spec(),
         TenantUsage::spec(),
         AuditHead::spec(),
+        Checkpoint::spec(),
     ]
 }
 

@@ -9,7 +9,9 @@ use crate::app::upkeep::rotate::{self, Rotated, Step};
 use crate::app::upkeep::{backup, key_files, restore, verify_audit};
 use crate::config::{Config, DatabaseUrl, Flags, MasterKey};
 use crate::tenant::audit::verify::Report;
+use crate::tenant::audit::witness;
 use clap::{Args, Subcommand};
+use protocol::jose::JwkSet;
 use protocol::seal::SealingKey;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -51,6 +53,17 @@ pub(super) enum AuditCommand {
         /// Look at this tenant only, such as org_default
         #[arg(long, value_name = "ID")]
         tenant: Option<String>,
+    },
+    /// Look at an export with nothing but the tenant's published keys, and exit with 1 when it was cut or is another log
+    Check {
+        /// What `GET /audit/export` answered, without filters
+        export: PathBuf,
+        /// The tenant's key set, as `/.well-known/jwks.json` answers it or answered it then
+        #[arg(long, value_name = "FILE", required = true)]
+        keys: Vec<PathBuf>,
+        /// Earlier exports, or lines of them: what is signed there must be in the export
+        #[arg(long, value_name = "FILE")]
+        kept: Vec<PathBuf>,
     },
 }
 
@@ -112,7 +125,33 @@ pub(super) fn run(command: Command, flags: Flags) -> Result<(), StartError> {
             rotate_key(&config, new_key_file.as_deref())
         }
         Command::Audit(AuditCommand::Verify { tenant }) => verify_audit(&config, tenant.as_deref()),
+        Command::Audit(AuditCommand::Check { export, keys, kept }) => check_export(&export, &keys, &kept),
     }
+}
+
+// ---- audit check ------------------------------------------------------------------------------------------------
+
+fn check_export(export: &Path, keys: &[PathBuf], kept: &[PathBuf]) -> Result<(), StartError> {
+    let read = |path: &Path| {
+        std::fs::read_to_string(path).map_err(|e| format!("{} can't be read: {e}", path.display()))
+    };
+    let sets = keys.iter().map(|path| {
+        let set = JwkSet::from_slice(read(path)?.as_bytes());
+        set.map_err(|e| format!("{} is no key set: {e}", path.display()))
+    });
+    let sets: Vec<JwkSet> = sets.collect::<Result<_, _>>()?;
+    let kept: Vec<String> = kept.iter().map(|path| read(path)).collect::<Result<_, _>>()?;
+    let seen = witness::check(&read(export)?, &sets, &kept)?;
+    say(&format!("{} events, {} checkpoints\n", seen.events, seen.checkpoints))?;
+    for finding in &seen.findings {
+        say(&format!("{finding}\n"))?;
+    }
+    if !seen.findings.is_empty() {
+        return Err(
+            format!("the export is not the log that was signed: {} findings", seen.findings.len()).into()
+        );
+    }
+    say("The export has all that was signed.\n")
 }
 
 // ---- audit verify -----------------------------------------------------------------------------------------------
@@ -133,9 +172,10 @@ fn verify_audit(config: &Config, tenant: Option<&str>) -> Result<(), StartError>
     })?;
     let mut findings = 0;
     for (owner, report) in &logs {
-        let Report { chained, erased, unchained, .. } = report;
+        let Report { chained, erased, unchained, removed, checkpoints, .. } = report;
         say(&format!(
-            "{owner}: {chained} events, {erased} erased in part, {unchained} from before the chain\n"
+            "{owner}: {chained} events, {erased} erased in part, {unchained} from before the chain, {removed} removed, \
+             {checkpoints} checkpoints\n"
         ))?;
         for finding in &report.findings {
             findings += 1;

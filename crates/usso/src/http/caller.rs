@@ -294,6 +294,15 @@ impl FromRequestParts<AppState> for Caller {
         if let Some(Visitor(caller)) = parts.extensions.get::<Visitor>() {
             return Ok(caller.clone());
         }
+        let caller = Self::presented(parts, state).await?;
+        // For the edge, which writes down what they are denied.
+        caller.tenant.info.asker.get_or_init(|| (caller.tenant.scope.clone(), caller.actor()));
+        Ok(caller)
+    }
+}
+
+impl Caller {
+    async fn presented(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         let tenant = Tenant::from_request_parts(parts, state).await?;
         let (token, source) = match presented(&parts.headers)?.ok_or_else(not_authenticated)? {
             Presented::Token(token, source) => (token, source),
@@ -306,6 +315,8 @@ impl FromRequestParts<AppState> for Caller {
                         Self { tenant, principal, user, workspace }
                     }
                     Owner::Agent(agent) => {
+                        let now = tenant.scope.now();
+                        state.identity.agents_used().note(tenant.scope.id(), &agent.id, now);
                         let credential = AgentCredential::ApiKey(found.key);
                         let user = Arc::new(agent.stand_in(&tenant.scope));
                         let principal = Principal::Agent { agent, credential, scopes: found.scopes };

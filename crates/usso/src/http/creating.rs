@@ -42,7 +42,7 @@ pub async fn once_or<T: DeserializeOwned, V: Serialize>(
     let body = json::read_json(Request::from_parts(parts, body), state).await?;
     let new = json::parse(&body)?;
     let operation = format!("{operation} {}", caller.principal_id());
-    idempotency::once(&caller.tenant, &headers, (&operation, &body), async {
+    idempotency::once_by(&caller, &headers, (&operation, &body), async {
         let (status, revision, view) = make(&caller, new).await?;
         let tag = HeaderValue::try_from(revision.etag()).unwrap_or(HeaderValue::from_static(""));
         Ok((status, [(header::ETAG, tag)], Json(view)).into_response())

@@ -2,7 +2,7 @@
 
 use crate::http::request_info::SharedInfo;
 use crate::http::tenant::select;
-use crate::http::{ApiError, AppState, RequestInfo, client_ip, cors, visit};
+use crate::http::{ApiError, AppState, RequestInfo, client_ip, cors, denied, visit};
 use crate::tenant::{Selection, SelectionError, keys};
 use axum::Router;
 use axum::body::Body;
@@ -104,17 +104,19 @@ impl Edge {
             return answer.await.map_or_else(|_| internal(), IntoResponse::into_response);
         }
         parts.extensions.insert(info.clone());
+        let request = (parts.method.clone(), parts.uri.path_and_query().cloned());
         let call = match visited {
             None => None,
             Some(id) => match visit::enter(&mut parts, &self.state, &id).await {
                 Ok(call) => Some(call),
-                Err(error) => return error.into_response(),
+                Err(error) => return denied::note(info, request, error.into_response()).await,
             },
         };
         let is_change =
             call.is_some() || !parts.method.is_safe() || CHANGING_LINKS.contains(&parts.uri.path());
         let answer =
             AssertUnwindSafe(self.router.clone().call(Request::from_parts(parts, body))).catch_unwind();
+        let info = info.clone();
         let answer = async move {
             let response = match answer.await {
                 Ok(Ok(response)) => unrouted(response),
@@ -123,7 +125,7 @@ impl Edge {
             };
             match call {
                 Some(call) => call.answered(response).await,
-                None => response,
+                None => denied::note(&info, request, response).await,
             }
         };
         if is_change {
@@ -152,6 +154,7 @@ impl Edge {
             // Two hosts are as ambiguous as two ids (RFC 9112 §3.2): another hop may have read the other one.
             is_ambiguous: named.next().is_some() || headers.get_all(header::HOST).iter().nth(1).is_some(),
             is_visit: false,
+            asker: std::sync::OnceLock::new(),
         })
     }
 

@@ -154,6 +154,16 @@ impl ApiError {
         })
     }
 
+    /// Its stable name.
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// Its sentence.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// Renders the envelope. Called by the edge.
     pub(crate) fn render(self, request_id: &str) -> Response {
         let status = self.status();

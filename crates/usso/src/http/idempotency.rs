@@ -4,8 +4,9 @@
 //! gets that answer. A repeat while the first is under way, or with another body, is refused. A crash in between costs
 //! a minute's wait, never a second effect.
 
+use crate::access_control::permission::narrowed;
 use crate::http::caller::API_KEY;
-use crate::http::{ApiError, Tenant};
+use crate::http::{ApiError, Caller, Tenant};
 use crate::tenant::one_time::OneTime;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -29,6 +30,29 @@ struct Answer {
     status: u16,
     headers: Vec<(String, String)>,
     body: String,
+    /// What who asked could do then.
+    #[serde(default)]
+    held: Option<Held>,
+}
+
+/// What somebody may: scopes, and workspaces they belong to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Held {
+    scopes: Vec<String>,
+    workspaces: Vec<String>,
+}
+
+impl Held {
+    fn by(caller: &Caller) -> Self {
+        let (scopes, workspaces) = (caller.scopes().to_vec(), caller.user.workspace_ids.clone());
+        Self { scopes, workspaces }
+    }
+
+    /// Whether nothing of it was taken away since.
+    fn is_within(&self, now: &Self) -> bool {
+        narrowed(&self.scopes, &now.scopes).is_none()
+            && self.workspaces.iter().all(|id| now.workspaces.contains(id))
+    }
 }
 
 /// Does the work once per key. Without the header it simply does the work.
@@ -38,8 +62,36 @@ struct Answer {
 pub async fn once<F>(
     tenant: &Tenant,
     headers: &HeaderMap,
-    (operation, body): (&str, &[u8]),
+    request: (&str, &[u8]),
     work: F,
+) -> Result<Response, ApiError>
+where
+    F: Future<Output = Result<Response, ApiError>>,
+{
+    run(tenant, headers, request, (None, work)).await
+}
+
+/// As [`once`], for a caller: from whom something was taken away since gets no answer that was given to them before.
+///
+/// # Errors
+/// As [`once`]; `PERMISSION_DENIED`.
+pub async fn once_by<F>(
+    caller: &Caller,
+    headers: &HeaderMap,
+    request: (&str, &[u8]),
+    work: F,
+) -> Result<Response, ApiError>
+where
+    F: Future<Output = Result<Response, ApiError>>,
+{
+    run(&caller.tenant, headers, request, (Some(Held::by(caller)), work)).await
+}
+
+async fn run<F>(
+    tenant: &Tenant,
+    headers: &HeaderMap,
+    (operation, body): (&str, &[u8]),
+    (held, work): (Option<Held>, F),
 ) -> Result<Response, ApiError>
 where
     F: Future<Output = Result<Response, ApiError>>,
@@ -64,7 +116,7 @@ where
     };
     match records.insert(reservation, Vec::new()).await {
         Ok(_) => {}
-        Err(StorageError::Exists) => return replay(tenant, &id, &fingerprint).await,
+        Err(StorageError::Exists) => return replay(tenant, &id, (&fingerprint, held)).await,
         Err(e) => return Err(crate::http::error::storage(&e)),
     }
     let answer = work.await;
@@ -75,7 +127,7 @@ where
             return Err(error);
         }
     };
-    keep(tenant, &id, response).await
+    keep(tenant, &id, (response, held)).await
 }
 
 async fn release(tenant: &Tenant, id: &str) {
@@ -86,7 +138,11 @@ async fn release(tenant: &Tenant, id: &str) {
     }
 }
 
-async fn keep(tenant: &Tenant, id: &str, response: Response) -> Result<Response, ApiError> {
+async fn keep(
+    tenant: &Tenant,
+    id: &str,
+    (response, held): (Response, Option<Held>),
+) -> Result<Response, ApiError> {
     let (parts, body) = response.into_parts();
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let text = |v: &HeaderValue| v.to_str().unwrap_or_default().to_owned();
@@ -94,6 +150,7 @@ async fn keep(tenant: &Tenant, id: &str, response: Response) -> Result<Response,
         status: parts.status.as_u16(),
         headers: parts.headers.iter().map(|(n, v)| (n.as_str().to_owned(), text(v))).collect(),
         body: String::from_utf8_lossy(&body).into_owned(),
+        held,
     };
     let plain = serde_json::to_vec(&answer).unwrap_or_default();
     let sealed = tenant.scope.profile().seal.seal(id.as_bytes(), &plain).unwrap_or_default();
@@ -115,7 +172,11 @@ async fn keep(tenant: &Tenant, id: &str, response: Response) -> Result<Response,
     Ok(Response::from_parts(parts, axum::body::Body::from(body)))
 }
 
-async fn replay(tenant: &Tenant, id: &str, fingerprint: &str) -> Result<Response, ApiError> {
+async fn replay(
+    tenant: &Tenant,
+    id: &str,
+    (fingerprint, held): (&str, Option<Held>),
+) -> Result<Response, ApiError> {
     let stored =
         tenant.scope.records::<OneTime>().get(id).await.map_err(|e| crate::http::error::storage(&e))?;
     let busy =
@@ -128,6 +189,12 @@ async fn replay(tenant: &Tenant, id: &str, fingerprint: &str) -> Result<Response
     let sealed = stored.data.get("answer").and_then(|a| a.as_str()).ok_or_else(busy)?;
     let plain = tenant.scope.profile().seal.open(id.as_bytes(), sealed).map_err(|_| busy())?;
     let answer: Answer = serde_json::from_slice(&plain).map_err(|_| busy())?;
+    if let (Some(then), Some(now)) = (&answer.held, &held)
+        && !then.is_within(now)
+    {
+        let detail = "Something you could do when this was first answered was taken away since";
+        return Err(ApiError::new(ProblemKind::Forbidden, "PERMISSION_DENIED", detail));
+    }
     let mut response = Bytes::from(answer.body).into_response();
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
     let headers = response.headers_mut();

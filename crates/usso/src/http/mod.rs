@@ -11,6 +11,7 @@ pub mod cookie;
 pub mod cors;
 pub mod creating;
 pub mod csrf;
+mod denied;
 pub mod docs;
 pub mod edge;
 pub mod error;

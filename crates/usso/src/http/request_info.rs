@@ -1,9 +1,9 @@
 //! What the edge found out about a request before any handler ran.
 
-use crate::tenant::{ClientInfo, Selection};
+use crate::tenant::{Actor, ClientInfo, Selection, TenantScope};
 use http::HeaderValue;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// How much of a `User-Agent` is kept, in characters.
 const MAX_USER_AGENT: usize = 256;
@@ -54,6 +54,8 @@ pub struct RequestInfo {
     pub is_ambiguous: bool,
     /// Whether the system administrator acts here from outside.
     pub is_visit: bool,
+    /// Who turned out to ask, and where.
+    pub asker: OnceLock<(Arc<TenantScope>, Actor)>,
 }
 
 impl RequestInfo {

@@ -7,8 +7,9 @@
 //! never locks its owner out. Only failures count. A budget is read before the secret is checked and again after it
 //! matched, so a burst of parallel guesses gains nothing.
 
-use crate::tenant::TenantScope;
+use crate::tenant::audit::tally;
 use crate::tenant::one_time::OneTime;
+use crate::tenant::{ClientInfo, TenantScope};
 use kernel::{Change, Effect, StorageError, Timestamp};
 use serde_json::json;
 use std::net::IpAddr;
@@ -19,6 +20,8 @@ pub const MAX_IN_A_ROW: u64 = 100;
 const REST: i64 = 86_400;
 /// How long failures are remembered after the last, in seconds.
 const REMEMBERED: i64 = 30 * 86_400;
+
+const MINUTE: i64 = 60;
 
 /// Two budgets: of an identifier as seen from one client, and of an account's factor.
 #[derive(Debug, Clone)]
@@ -50,16 +53,9 @@ pub struct Target<'a> {
 impl Lane {
     /// The budgets of a target for a client.
     pub fn of(target: Target<'_>, client: &Client) -> Self {
-        let of_address = |ip: &IpAddr| match ip {
-            IpAddr::V4(ip) => format!("ip:{ip}"),
-            IpAddr::V6(ip) => match ip.to_ipv4_mapped() {
-                Some(v4) => format!("ip:{v4}"),
-                None => format!("net:{:x?}", ip.segments().get(..4).unwrap_or_default()),
-            },
-        };
         let (client, lane) = match client {
             Client::Device(id) => (format!("device:{id}"), format!("device:{id}")),
-            Client::Address(ip) => (of_address(ip), "strangers".to_owned()),
+            Client::Address(ip) => (ClientInfo::network_of(*ip), "strangers".to_owned()),
         };
         // An unknown identifier has the budget an account would have.
         let account = target.account.unwrap_or(target.identifier);
@@ -85,8 +81,16 @@ pub async fn exhausted(tenant: &TenantScope, lane: &Lane) -> Result<Option<u64>,
     Ok(longest)
 }
 
-/// Counts a failure, with the event that tells of it, and the event that tells of the last one the budget allows. Answers
-/// the seconds until the budget is fresh, when this failure was more than it allows.
+/// How often an identifier was failed with from this client lately.
+///
+/// # Errors
+/// When the database is away.
+pub async fn lately(tenant: &TenantScope, lane: &Lane) -> Result<u64, StorageError> {
+    Ok(tenant.records::<OneTime>().get(&lane.id).await?.map_or(0, |budget| failures(&budget)))
+}
+
+/// Writes the event of a failure, which may be one of many, and counts it, with the event that tells of the last one the
+/// budget allows. Answers the seconds until the budget is fresh, when this failure was more than it allows.
 ///
 /// # Errors
 /// When the database is away.
@@ -98,10 +102,8 @@ pub async fn record_failure(
     let limit = u64::from(tenant.profile().settings.login_attempts_limit);
     let window = tenant.profile().settings.login_attempts_window;
     let now = tenant.now();
-    let events = |count: u64| match count == limit {
-        true => vec![failed.clone(), locked.clone()],
-        false => vec![failed.clone()],
-    };
+    tally::note(tenant, &failed).await?;
+    let events = |count: u64| if count == limit { vec![locked.clone()] } else { Vec::new() };
     let fixed = |old: Option<Timestamp>, _| old.unwrap_or_else(|| now.plus_seconds(window));
     let counted = count(tenant, &lane.id, (events, fixed)).await?;
     let resting = |count: u64| match count == MAX_IN_A_ROW {
@@ -146,6 +148,42 @@ async fn count(
         .await?;
     // None: the window ended between the two steps, and a fresh one has room.
     Ok(counted.map_or((1, ends), |budget| (failures(&budget), budget.expires_at)))
+}
+
+/// Where failures come from that belong to no account.
+#[derive(Debug, Clone, Copy)]
+pub struct Source {
+    /// What they are failures of.
+    pub purpose: &'static str,
+    /// The address.
+    pub ip: IpAddr,
+    /// How many there may be in a minute.
+    pub limit: u64,
+}
+
+/// Counts a failure of a source. Answers the seconds until the next minute when it has had as many as it may; those
+/// beyond are not written. `spent`: the event of the last one.
+///
+/// # Errors
+/// When the database is away.
+pub async fn spend(
+    tenant: &TenantScope,
+    source: &Source,
+    spent: Effect,
+) -> Result<Option<u64>, StorageError> {
+    let id = OneTime::id_for(source.purpose, &[&ClientInfo::network_of(source.ip)]);
+    let now = tenant.now();
+    let budget = tenant.records::<OneTime>().get(&id).await?;
+    if let Some(budget) = budget.filter(|budget| failures(budget) >= source.limit) {
+        return Ok(Some(retry_after(budget.expires_at, now)));
+    }
+    let events = |count: u64| if count == source.limit { vec![spent.clone()] } else { Vec::new() };
+    let fixed = |old: Option<Timestamp>, _| old.unwrap_or_else(|| now.plus_seconds(MINUTE));
+    match count(tenant, &id, (events, fixed)).await {
+        // Many at once: they are being counted.
+        Ok(_) | Err(StorageError::Contended) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// A success ends the row of failures.

@@ -49,6 +49,7 @@ pub struct Identity {
     users: Cache<(TenantId, UserId), Arc<Stored<User>>>,
     sessions: Cache<(TenantId, SessionId), Arc<Stored<Session>>>,
     agents: Cache<(TenantId, AgentId), Arc<Stored<Agent>>>,
+    agents_used: agents::usage::Used,
     api_keys: api_keys::memory::ApiKeys,
     roles: Roles,
     workspaces: workspaces::memory::Workspaces,
@@ -63,6 +64,7 @@ impl Identity {
             users: Cache::new(CACHED),
             sessions: Cache::new(CACHED),
             agents: Cache::new(CACHED),
+            agents_used: agents::usage::Used::default(),
             api_keys: api_keys::memory::ApiKeys::default(),
             roles: Roles::default(),
             workspaces: workspaces::memory::Workspaces::default(),
@@ -78,6 +80,11 @@ impl Identity {
     /// The API keys in use.
     pub fn api_keys(&self) -> &api_keys::memory::ApiKeys {
         &self.api_keys
+    }
+
+    /// When agents were used.
+    pub fn agents_used(&self) -> &agents::usage::Used {
+        &self.agents_used
     }
 
     /// The roles in use.

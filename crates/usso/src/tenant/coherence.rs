@@ -112,6 +112,11 @@ impl Freshness {
         self.read_at.store(at.unix_micros(), Ordering::Relaxed);
     }
 
+    /// Whether nobody else writes: what the caches hold is what is stored.
+    pub fn is_alone(&self) -> bool {
+        self.read_at.load(Ordering::Relaxed) == ALONE
+    }
+
     /// Whether what the caches hold still counts.
     pub fn holds(&self, now: impl FnOnce() -> Timestamp) -> bool {
         let at = self.read_at.load(Ordering::Relaxed);

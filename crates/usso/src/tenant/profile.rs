@@ -1,5 +1,6 @@
 //! What the product keeps in memory beside an open tenant.
 
+use crate::tenant::audit::tally::Tallies;
 use crate::tenant::issuer::IssuerSet;
 use crate::tenant::keys::KeyRing;
 use crate::tenant::messaging::Delivery;
@@ -33,6 +34,8 @@ pub struct Profile {
     pub code_mac: MacKey,
     /// How many requests named the tenant since that was last written.
     pub requests: Arc<AtomicU64>,
+    /// Failures that wait to be written with others.
+    pub tallies: Arc<Tallies>,
     /// When the published keys change by time alone.
     pub valid_until: Option<Timestamp>,
 }

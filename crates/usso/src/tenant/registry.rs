@@ -3,6 +3,7 @@
 //! It is one of the three owners of a `SystemScope`. Open tenants are cached; a change of a tenant's record
 //! invalidates its entry before the change is acknowledged.
 
+use crate::tenant::audit::tally::Tallies;
 use crate::tenant::coherence::Stale;
 use crate::tenant::domain::normalise_host;
 use crate::tenant::issuer::{Addressed, BaseUrl, IssuerSet};
@@ -110,6 +111,7 @@ pub struct Registry {
     hosts: Cache<Arc<str>, Arc<Host>>,
     requests: Requests,
     delivery: Arc<Delivery>,
+    tallies: Arc<Tallies>,
     /// After the database was away, when to ask it again; microseconds since the epoch.
     retry_at: AtomicI64,
 }
@@ -127,6 +129,7 @@ impl Registry {
             hosts,
             requests: Requests::default(),
             delivery: Arc::default(),
+            tallies: Arc::default(),
             retry_at: AtomicI64::new(0),
         }
     }
@@ -334,6 +337,7 @@ impl Registry {
             code_mac: self.seal.derive_mac("code", id.as_str()).map_err(broken)?,
             delivery: self.delivery.clone(),
             requests: self.requests.of(&id),
+            tallies: self.tallies.clone(),
             keys,
             tenant,
         };

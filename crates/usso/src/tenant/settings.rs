@@ -105,6 +105,7 @@ const SETTINGS: &[Setting] = &[
     setting(None, "captcha.max_number", Shape::Int(1_000, 10_000_000), || json!(100_000)),
     setting(None, "image_captcha_tries", Shape::Int(0, 100), || json!(2)),
     setting(None, "cookie_domain", Shape::Checked(cookie_domain), || Value::Null),
+    setting(None, "audit.retention_days", Shape::IntOrNull(30, 36_500), || Value::Null),
     setting(None, "cors_origins", Shape::Each(0, origin), || json!([])),
 ];
 
@@ -154,6 +155,18 @@ impl Config {
         } else {
             Err(errors)
         }
+    }
+
+    /// Whether every setting is one that could have been set.
+    ///
+    /// # Errors
+    /// The name of one that could not.
+    pub fn check(&self) -> Result<(), String> {
+        for (name, value) in &self.set {
+            let known = SETTINGS.iter().find(|setting| setting.nested == name);
+            known.filter(|setting| check(setting.shape, value).is_ok()).ok_or_else(|| name.clone())?;
+        }
+        Ok(())
     }
 
     /// What was stored without a meaning.
@@ -248,6 +261,7 @@ impl Config {
             captcha_tries: u64::try_from(self.int("image_captcha_tries")).unwrap_or(2),
             cookie_domain: self.text("cookie_domain"),
             cors_origins: self.texts("cors_origins"),
+            audit_retention_days: self.by_name("audit.retention_days").as_i64(),
         }
     }
 }
@@ -353,6 +367,8 @@ pub struct Settings {
     pub cookie_domain: Option<String>,
     /// Further origins that may call with credentials.
     pub cors_origins: Vec<String>,
+    /// After how many days events are removed; none: never.
+    pub audit_retention_days: Option<i64>,
 }
 
 fn check(shape: Shape, value: &Value) -> Result<(), String> {

@@ -1,6 +1,8 @@
 //! Isolation: no operation, under no way of addressing, gives anybody anything of another tenant.
 //!
-//! Generated from the OpenAPI document: every operation × caller × where the credential is × way of addressing × id.
+//! Generated from the OpenAPI document: every operation × caller × where the credential is × way of addressing × id. Among
+//! the callers are nobody, a user without the permission, one with it and nothing else, the tenant's administrator, another
+//! tenant's, and the system administrator; the ids are an own one, another tenant's, and one that nothing has.
 //! An operation without a row in [`rows`] fails the test, so nobody can add one and forget what must not leak from it.
 
 use crate::app::{Answer, PASSWORD, Requests, TenantHandle, TestApp, User};
@@ -456,6 +458,7 @@ fn rows(world: &World) -> BTreeMap<&'static str, Row> {
             Row { query: Some((format!("actor={}", a.id()), 200)), ..row(Needs::Admin, Id::None) },
         ),
         ("export_audit_events", row(Needs::Admin, Id::None)),
+        ("list_audit_checkpoints", row(Needs::Admin, Id::None)),
         ("get_audit_event", row(Needs::Admin, Id::Event)),
         ("list_tenants", row(Needs::Admin, Id::None)),
         ("create_tenant", Row { body: Some(json!({"name": "Made {n}"})), ..row(Needs::System, Id::None) }),
@@ -500,6 +503,8 @@ struct World {
     b: TenantHandle,
     user_a: User,
     user_b: User,
+    /// Somebody of B who holds every permission of this API, and nothing else: no role.
+    holder_b: User,
     system: User,
     invitation_a: String,
     /// A registration key of A's administrator.
@@ -526,6 +531,9 @@ impl World {
         claims["scopes"] = json!(["superadmin:*", "*:*"]);
         let forged = Forge::of(&app, &a.id).await.sign(&claims);
         let invitation_a = invite(&app).await;
+        let holder_b = b.user("holder").await;
+        app.change_user(&holder_b, |user| user.scopes = vec!["admin:sso/*".to_owned()]).await;
+        let holder_b = holder_b.again().await;
         let system = app.system_admin().await;
         let key_a = make_key(&a.admin()).await;
         let registration_a = a.admin().post("/agents/registration-keys", json!({})).await.expect(201);
@@ -546,6 +554,7 @@ impl World {
             b,
             user_a,
             user_b,
+            holder_b,
             system,
             invitation_a,
             registration_a,
@@ -566,6 +575,7 @@ impl World {
             ("admin A", of(&self.a.admin()), false, false),
             ("key of A", Some((self.key_a.1.clone(), self.key_a.1.clone())), false, false),
             ("user B", of(&self.user_b), true, false),
+            ("holder B", of(&self.holder_b), true, true),
             ("admin B", of(&self.b.admin()), true, true),
             ("system admin", of(&self.system), false, false),
             ("forger", Some((self.forged.clone(), self.forged.clone())), false, false),
@@ -747,7 +757,12 @@ async fn no_operation_leaks_into_another_tenant() {
             }
         }
     }
-    println!("isolation: {} cells, {} leaks", walk.cells, walk.leaks.len());
+    let (operations, personas) = (operations.len(), world.callers().len());
+    println!(
+        "isolation: {operations} operations, {personas} personas, {} cells, {} leaks",
+        walk.cells,
+        walk.leaks.len()
+    );
     assert_eq!(walk.leaks, Vec::<String>::new());
     assert!(walk.cells > 1_000, "{}", walk.cells);
     // Nothing done at B, with anything, has touched A.
@@ -762,7 +777,7 @@ async fn no_operation_leaks_into_another_tenant() {
 }
 
 type Way<'a> = (&'a str, Option<&'a str>, &'a str);
-/// A name, access and refresh token, whether they are tenant B's, and whether they are its administrator's.
+/// A name, access and refresh token, whether they are tenant B's, and whether they hold the permissions.
 type Caller = (&'static str, Option<(String, String)>, bool, bool);
 
 /// Operations that look at no bearer: what they are given in cookie, body or query must be the addressed tenant's.
@@ -820,7 +835,13 @@ async fn guarded(
 ) {
     let (who, credential, is_own, is_admin) = caller;
     let world = walk.world;
-    let own = if *is_admin { world.b.admin() } else { world.user_b.clone() };
+    let own = match (*who, is_admin) {
+        ("holder B", _) => world.holder_b.clone(),
+        (_, true) => world.b.admin(),
+        (_, false) => world.user_b.clone(),
+    };
+    // Nobody belongs to more than a hundred workspaces.
+    let maker = if *is_admin { own.clone() } else { world.b.admin() };
     let own = match (is_own, row.id) {
         (true, Id::Session) => own.again().await.session_id().to_owned(),
         (true, Id::ApiKey) => own.post("/apikeys", json!({})).await.expect(201).str("id").to_owned(),
@@ -831,8 +852,8 @@ async fn guarded(
         }
         (true, Id::Invitation) => {
             walk.serial += 1;
-            let workspace = make(&world.b.admin(), "/workspaces", walk.serial).await;
-            make_invitation(&world.b.admin(), &workspace, walk.serial).await
+            let workspace = make(&maker, "/workspaces", walk.serial).await;
+            make_invitation(&maker, &workspace, walk.serial).await
         }
         _ => world.user_b.session_id().to_owned(),
     };

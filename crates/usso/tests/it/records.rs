@@ -13,6 +13,7 @@ use usso::app::lease::{Instance, Turn};
 use usso::app::master_key::Installation;
 use usso::app::startup;
 use usso::identity::agents::model::Agent;
+use usso::identity::agents::usage::AgentUsage;
 use usso::identity::api_keys::model::{ApiKey, ApiKeyUsage};
 use usso::identity::referrals::model::Referral;
 use usso::identity::sessions::model::Session;
@@ -22,6 +23,7 @@ use usso::identity::workspaces::invitations::model::Invitation;
 use usso::identity::workspaces::model::Workspace;
 use usso::tenant::audit::AuditEvent;
 use usso::tenant::audit::chain::AuditHead;
+use usso::tenant::audit::checkpoint::Checkpoint;
 use usso::tenant::one_time::OneTime;
 use usso::tenant::tenants::model::Tenant;
 use usso::tenant::usage::TenantUsage;
@@ -77,12 +79,14 @@ fn every_record_once_written_is_readable() {
         check::<Invitation>(),
         check::<Session>(),
         check::<Agent>(),
+        check::<AgentUsage>(),
         check::<ApiKey>(),
         check::<ApiKeyUsage>(),
         check::<OneTime>(),
         check::<AuditEvent>(),
         check::<TenantUsage>(),
         check::<AuditHead>(),
+        check::<Checkpoint>(),
     ];
     for kind in startup::kinds() {
         assert!(checked.contains(&kind), "{kind:?} is stored, but has no golden document here");

@@ -46,7 +46,8 @@ pub async fn effective(
         scopes: assigned.scopes.to_vec(),
         workspace: assigned.workspace.map(str::to_owned),
     };
-    let mut seen: HashSet<String> = held.scopes.iter().cloned().collect();
+    let has_roles = !assigned.roles.is_empty() || !assigned.workspace_roles.is_empty();
+    let mut seen: HashSet<String> = held.scopes.iter().filter(|_| has_roles).cloned().collect();
     for slug in assigned.roles.iter().chain(assigned.workspace_roles) {
         if held.roles.contains(slug) {
             continue;

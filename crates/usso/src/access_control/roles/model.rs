@@ -47,11 +47,9 @@ impl Record for Role {
     }
 }
 
-impl Role {
-    /// Whether it counts in this workspace, or outside of any.
-    pub fn counts_in(&self, workspace: Option<&str>) -> bool {
-        self.is_active && self.workspace_id.as_deref().is_none_or(|own| workspace == Some(own))
-    }
+/// Whether a role that is active or not, of a workspace or of all, counts in this workspace, or outside of any.
+pub fn counts_in((is_active, own): (bool, Option<&str>), workspace: Option<&str>) -> bool {
+    is_active && own.is_none_or(|own| workspace == Some(own))
 }
 
 /// The key a role is found by.

@@ -10,9 +10,11 @@
 pub mod file;
 pub mod records;
 pub mod routes;
+pub mod typed;
 
 use crate::app::lease;
 use crate::app::master_key::Installation;
+use crate::app::recorder::PLATFORM;
 use crate::app::upkeep::reseal::{ResealError, Sealed, each_sealed};
 use crate::app::{coherence, jobs, startup};
 use crate::http::AppState;
@@ -20,6 +22,7 @@ use crate::identity::users::removal::Erasure;
 use crate::tenant::audit::Event;
 use crate::tenant::audit::chain::{AuditHead, Chain, KEY_CONTEXT};
 use crate::tenant::coherence::Stale;
+use crate::tenant::domain::normalise_host;
 use crate::tenant::keys::KeySet;
 use crate::tenant::one_time::OneTime;
 use crate::tenant::registry::Registry;
@@ -28,7 +31,7 @@ use crate::tenant::tenants::model::Tenant;
 use crate::tenant::tenants::service::{Authority, TenantError};
 use file::{FileError, Header};
 use kernel::collection::encode;
-use kernel::{Document, Located, Problem, ProblemKind, Record, StorageError, Stored, TenantId};
+use kernel::{Document, Located, Place, Problem, ProblemKind, Record, StorageError, Stored, TenantId};
 use protocol::b64url;
 use protocol::seal::SealError;
 use secrecy::SecretString;
@@ -43,6 +46,9 @@ const BATCH: usize = 500;
 const PATIENCE: i64 = 3_600;
 
 const DAY: i64 = 86_400;
+
+/// How many reminders are read at once.
+const REMINDERS: u32 = 500;
 
 /// How an opened secret begins in an archive.
 const OPEN: &str = "open.";
@@ -154,6 +160,10 @@ pub async fn export(
         }
         records::write(document, body, &mut records).map_err(content)?;
     }
+    for reminder in reminders(registry, id).await? {
+        let body = serde_json::from_str(&reminder.body).map_err(|e| ArchiveError::Content(e.to_string()))?;
+        records::write(&reminder, body, &mut records).map_err(|e| ArchiveError::Content(e.to_string()))?;
+    }
     let header = Header::new(id.as_str(), system.now(), system.token::<16>());
     let sealed = tokio::task::spawn_blocking(move || file::write(&header, &records, &passphrase));
     let file = sealed.await.map_err(|_| ArchiveError::Cut)??;
@@ -178,11 +188,14 @@ pub async fn import(
     let documents = records::read(&records)?;
     drop(records);
     let registry = &state.registry;
-    let (tenant, rest) = taken_apart(registry, &header, documents)?;
+    let (mut tenant, rest) = taken_apart(registry, &header, documents)?;
+    keep_own_issuers(registry, &mut tenant.record).await?;
+    let (reminders, rest): (Vec<_>, Vec<_>) = rest.into_iter().partition(|d| d.kind == Erasure::KIND);
     let gate = shut_gate(registry, &tenant, authority).await?;
     let filled = async {
         clear(registry, &tenant.id).await?;
         fill(registry, &tenant.id, rest).await?;
+        remind(registry, reminders).await?;
         let document = encode(&tenant.record, tenant.revision, tenant.created_at, tenant.updated_at)?;
         let event =
             Event::new("tenant.imported", authority.actor.clone(), tenant.id.as_str(), authority.client);
@@ -191,16 +204,33 @@ pub async fn import(
         Ok(())
     };
     let filled: Result<(), ArchiveError> = filled.await;
-    if filled.is_err() {
-        // The gate stays shut whatever becomes of this: what can't be cleared away now is later.
-        if clear(registry, &tenant.id).await.is_ok() {
-            let stale = Stale::Everything.effect(registry.system());
-            drop(registry.system().records::<Tenant>().delete(&gate, vec![stale]).await);
+    let filled = match filled {
+        Err(error) if !is_in_service(registry, &tenant).await => {
+            take_away(registry, &tenant.id, gate).await;
+            Err(error)
         }
-    }
+        // Done, though the word of it was lost.
+        _ => Ok(()),
+    };
     coherence::forget_all(state);
     Stale::Everything.announce(registry.system());
     filled.map(|()| tenant)
+}
+
+/// Whether the tenant's own record stands in the gate's place. Who can't tell doesn't say so.
+async fn is_in_service(registry: &Registry, tenant: &Stored<Tenant>) -> bool {
+    let found = registry.system().records::<Tenant>().get(tenant.id.as_str()).await;
+    found.is_ok_and(|found| found.is_some_and(|found| found.revision == tenant.revision))
+}
+
+/// Clears away what an import left. Another gate comes first: after that a write of this import that is still on its way
+/// can't put into service what is being removed. What can't be cleared away now is later, because no gate lasts.
+async fn take_away(registry: &Registry, id: &TenantId, gate: Stored<Tenant>) {
+    let records = registry.system().records::<Tenant>();
+    let Ok(gate) = records.replace(&gate, gate.record.clone(), Vec::new()).await else { return };
+    if clear(registry, id).await.is_ok() {
+        drop(records.delete(&gate, vec![Stale::Everything.effect(registry.system())]).await);
+    }
 }
 
 /// The tenant's own record, with its secrets sealed for this installation, and all the others.
@@ -216,7 +246,7 @@ fn taken_apart(
     if own.id != header.tenant_id {
         return Err(content("another tenant than it says"));
     }
-    if let Some(strange) = rest.iter().find(|d| !allowed.contains(&d.kind)) {
+    if let Some(strange) = rest.iter().find(|d| d.kind != Erasure::KIND && !allowed.contains(&d.kind)) {
         return Err(content(&format!("a tenant has no records of the kind `{}`", strange.kind)));
     }
     let id = TenantId::parse(&own.id).map_err(|_| content("the tenant's id is malformed"))?;
@@ -228,13 +258,30 @@ fn taken_apart(
         body
     };
     seal_secrets(registry, &id, &mut body)?;
-    for document in rest.iter_mut().filter(|document| document.kind == AuditHead::KIND) {
-        document.body = seal_chain(registry, &id, &document.body)?;
+    rest.retain(|document| !is_of_the_installation(document));
+    for document in &mut rest {
+        if document.kind == AuditHead::KIND {
+            document.body = seal_chain(registry, &id, &document.body)?;
+        }
+        *document = typed::read(document, &id)?;
     }
-    let record: Tenant = serde_json::from_value(body).map_err(malformed)?;
+    let mut record: Tenant = serde_json::from_value(body).map_err(malformed)?;
     if record.id != id {
         return Err(content("another tenant than it says"));
     }
+    if let Some(part) = record.oversized() {
+        return Err(content(&format!("the tenant's {part} is too large")));
+    }
+    record.config.check().map_err(|name| content(&format!("the tenant's setting {name} can't be")))?;
+    let shares = record.config.settings().cookie_domain;
+    if shares.is_some_and(|domain| !record.may_share_cookies_within(&domain, registry.base().host())) {
+        return Err(content("the tenant's cookie_domain is not one of its own"));
+    }
+    // What this installation itself writes, for the default tenant and on the paths of all, is nobody else's.
+    let base = registry.base().origin();
+    record.retired_issuers.retain(|retired| {
+        retired.issuer.strip_prefix(&base).is_none_or(|rest| !rest.is_empty() && !rest.starts_with("/t/"))
+    });
     let (revision, created_at, updated_at) = (own.revision, own.created_at, own.updated_at);
     Ok((Stored { record, revision, created_at, updated_at }, rest))
 }
@@ -267,6 +314,51 @@ async fn shut_gate(
 /// Removes whatever an import that was cut off left behind.
 async fn clear(registry: &Registry, id: &TenantId) -> Result<(), StorageError> {
     while registry.system().drop_tenant(id, 500).await? > 0 {}
+    Ok(())
+}
+
+/// Leaves out former issuers that are another tenant's here.
+async fn keep_own_issuers(registry: &Registry, tenant: &mut Tenant) -> Result<(), StorageError> {
+    let mut own = Vec::new();
+    for retired in std::mem::take(&mut tenant.retired_issuers) {
+        let authority = retired.issuer.split_once("://").map_or("", |(_, rest)| rest);
+        let host = normalise_host(authority.split('/').next().unwrap_or_default()).ok();
+        let owner = match host {
+            Some(host) => registry.system().records::<Tenant>().find(&Tenant::domain_key(&host)).await?,
+            None => None,
+        };
+        if owner.is_none_or(|owner| owner.id == tenant.id) {
+            own.push(retired);
+        }
+    }
+    tenant.retired_issuers = own;
+    Ok(())
+}
+
+/// The reminders of users to be erased are the platform's records, and go with the tenant all the same.
+async fn reminders(registry: &Registry, id: &TenantId) -> Result<Vec<Document>, ArchiveError> {
+    let system = registry.system();
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = system.ports().storage.scan(Erasure::KIND, after.take(), REMINDERS, system.now()).await?;
+        let Some(last) = page.last() else { return Ok(found) };
+        after = Some(Place { partition: last.partition.clone(), id: last.document.id.clone() });
+        // Their ids begin with the tenant's.
+        let own = page.into_iter().map(|located| located.document);
+        found.extend(own.filter(|one| one.id.split('|').next() == Some(id.as_str())));
+    }
+}
+
+/// Before the tenant is in service, so that a crash forgets nobody who is to be erased.
+async fn remind(registry: &Registry, reminders: Vec<Document>) -> Result<(), ArchiveError> {
+    for document in reminders {
+        let located = Located { partition: PLATFORM.to_owned(), document };
+        match registry.system().ports().storage.load(vec![located]).await {
+            // From an import that was cut off.
+            Ok(_) | Err(StorageError::Exists) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
     Ok(())
 }
 

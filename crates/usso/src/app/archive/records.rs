@@ -9,9 +9,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::HashMap;
 
-/// How many names of sort attributes an archive may have.
-const MAX_NAMES: usize = 64;
-
 /// A document on a line.
 #[derive(Debug, Serialize, Deserialize)]
 struct Line {
@@ -55,23 +52,18 @@ pub fn write(document: &Document, body: Value, out: &mut Vec<u8>) -> Result<(), 
     Ok(())
 }
 
-/// Reads all documents.
+/// Reads all documents, but not what they are found and sorted by: that is made of their bodies again.
 ///
 /// # Errors
 /// [`ArchiveError::Content`] for what isn't one of a kind known here; [`ArchiveError::Newer`].
 pub fn read(records: &[u8]) -> Result<Vec<Document>, ArchiveError> {
     let kinds: HashMap<&'static str, KindSpec> =
         startup::kinds().into_iter().map(|spec| (spec.kind, spec)).collect();
-    let mut names = Names::default();
     let lines = records.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    lines.map(|line| document(line, &kinds, &mut names)).collect()
+    lines.map(|line| document(line, &kinds)).collect()
 }
 
-fn document(
-    line: &[u8],
-    kinds: &HashMap<&'static str, KindSpec>,
-    names: &mut Names,
-) -> Result<Document, ArchiveError> {
+fn document(line: &[u8], kinds: &HashMap<&'static str, KindSpec>) -> Result<Document, ArchiveError> {
     let line: Line = serde_json::from_slice(line).map_err(|e| ArchiveError::Content(e.to_string()))?;
     let unknown = || ArchiveError::Content(format!("records of the unknown kind `{}`", line.kind));
     let spec = kinds.get(line.kind.as_str()).ok_or_else(unknown)?;
@@ -80,40 +72,17 @@ fn document(
     }
     let bad = |what: &str| ArchiveError::Content(format!("{} {}: {what}", line.kind, line.id));
     let revision: i64 = line.revision.parse().ok().filter(|r| *r > 0).ok_or_else(|| bad("the revision"))?;
-    let mut sorts = Vec::with_capacity(line.sorts.len());
-    for (name, value) in &line.sorts {
-        let value = b64url::decode(value).map_err(|_| bad("a sort attribute"))?;
-        sorts.push((names.lasting(name).ok_or_else(|| bad("too many sort attributes"))?, value));
-    }
     Ok(Document {
         kind: spec.kind,
         revision: Revision::from_stored(revision),
         version: line.version,
-        sorts,
+        sorts: Vec::new(),
         created_at: line.created_at,
         updated_at: line.updated_at,
-        expires_at: line.expires_at,
+        expires_at: None,
         body: line.body.to_string(),
         id: line.id,
-        keys: line.keys,
-        tags: line.tags,
+        keys: Vec::new(),
+        tags: Vec::new(),
     })
-}
-
-/// Names of sort attributes, which documents carry for ever.
-#[derive(Default)]
-struct Names(HashMap<String, &'static str>);
-
-impl Names {
-    fn lasting(&mut self, name: &str) -> Option<&'static str> {
-        if let Some(known) = self.0.get(name) {
-            return Some(known);
-        }
-        if self.0.len() >= MAX_NAMES || name.len() > 64 {
-            return None;
-        }
-        let lasting: &'static str = Box::leak(name.to_owned().into_boxed_str());
-        self.0.insert(name.to_owned(), lasting);
-        Some(lasting)
-    }
 }

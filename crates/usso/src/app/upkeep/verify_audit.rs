@@ -2,19 +2,16 @@
 
 use crate::app::jobs;
 use crate::app::master_key::{self, MasterKeyError};
-use crate::app::recorder::scope_of;
+use crate::app::recorder::{PLATFORM, scope_of};
 use crate::app::startup::StartError;
 use crate::app::upkeep::checksum::for_each_page;
-use crate::tenant::audit::AuditEvent;
 use crate::tenant::audit::chain::AuditHead;
 use crate::tenant::audit::verify::{self, Report};
+use crate::tenant::audit::{AuditEvent, retention};
 use crate::tenant::tenants::model::Tenant;
 use kernel::{Place, Record, StorageError, SystemScope};
 use protocol::seal::SealingKey;
 use std::collections::BTreeSet;
-
-/// The name under which the platform's own events are kept.
-const PLATFORM: &str = "platform";
 
 /// Looks at the log of one tenant, or at all of them and the platform's. Nobody else uses the database.
 ///
@@ -38,7 +35,9 @@ pub async fn verify(
     }
     let mut reports = Vec::new();
     for owner in owners {
-        let report = verify::verify(&scope_of(system, &owner), (master, &owner)).await?;
+        let scope = scope_of(system, &owner);
+        retention::sweep(&scope).await?;
+        let report = verify::verify(&scope, (master, &owner)).await?;
         reports.push((owner, report));
     }
     Ok(reports)

@@ -197,6 +197,7 @@ pub async fn exchange(
             .with("agent_id", agent.id.as_str())
             .effect(tenant);
     tenant.records::<Session>().insert(session, vec![event]).await?;
+    identity.agents_used().note(tenant.id(), &agent.id, tenant.now());
     Ok(SignedIn { agent, tokens })
 }
 
@@ -271,6 +272,7 @@ pub async fn live(
         return Err(TokenError::Revoked.into());
     }
     if is_live(tenant, &session, &agent) {
+        identity.agents_used().note(tenant.id(), &agent.id, tenant.now());
         return Ok((session, agent));
     }
     // Another instance may have switched the agent on again and signed it in; an end is an end.

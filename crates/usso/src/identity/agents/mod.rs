@@ -9,3 +9,4 @@ pub mod registration;
 pub mod routes;
 pub mod schema;
 pub mod service;
+pub mod usage;

@@ -4,6 +4,7 @@ use super::auth::{self, AgentAuthError};
 use super::model::Agent;
 use super::schema::{AgentLoginView, AgentScopesView, AgentView, CreateAgent, CreatedAgentView, UpdateAgent};
 use super::service::{self, AgentError, Granter};
+use super::usage;
 use crate::access_control::permission::{Permission, PermissionDenied, Resource};
 use crate::access_control::visible::visible;
 use crate::http::caller::{Presented, Source, presented};
@@ -15,8 +16,9 @@ use crate::identity::api_keys::service::end_keys_of;
 use crate::tenant::{Actor, ClientInfo};
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
+use futures_util::stream::{self, StreamExt};
 use http::HeaderMap;
-use kernel::{ProblemKind, Record, Stored, TagMatch};
+use kernel::{AgentId, ProblemKind, Record, Stored, TagMatch};
 use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -25,6 +27,9 @@ const READ: Permission = Permission::new("read", Resource::Agents);
 const CREATE: Permission = Permission::new("create", Resource::Agents);
 const UPDATE: Permission = Permission::new("update", Resource::Agents);
 const DELETE: Permission = Permission::new("delete", Resource::Agents);
+
+/// How many reads of a list are under way at once.
+const SIDE_BY_SIDE: usize = 8;
 
 /// The routes.
 pub fn router() -> OpenApiRouter<AppState> {
@@ -120,6 +125,12 @@ async fn allowed(caller: &Caller, id: &str, permission: Permission) -> Result<St
     }
 }
 
+async fn view(caller: &Caller, agent: &Stored<Agent>) -> Result<AgentView, ApiError> {
+    let scope = &caller.tenant.scope;
+    let used = usage::last(scope, &agent.id).await.map_err(|e| storage(&e))?;
+    Ok(AgentView::of(scope.id().as_str(), agent, used))
+}
+
 fn visible_agents(caller: &Caller, permission: Permission) -> Option<Vec<Vec<TagMatch>>> {
     let fixed = [("tenant_id", caller.tenant.scope.id().as_str())];
     visible(permission, caller.scopes(), &fixed, &[("user_id", "user:"), ("workspace_id", "workspace:")])
@@ -166,7 +177,7 @@ pub async fn create(State(state): State<AppState>, request: Request) -> Result<R
         check_workspace(caller, new.workspace_id.as_deref())?;
         let author = (caller.actor(), caller.tenant.client());
         let (agent, private) = service::create(scope, caller.maker(), new, granter(caller, &author)).await?;
-        let view = AgentView::of(scope.id().as_str(), &agent);
+        let view = AgentView::of(scope.id().as_str(), &agent, None);
         let private = private.as_ref().map(|pem| pem.as_str());
         Ok((agent.revision, CreatedAgentView::of(view, private, &caller.tenant.issuer())))
     })
@@ -193,7 +204,12 @@ pub async fn list(
     }
     let query = params.query(Agent::KIND, &["created_at", "name"])?.with_any(alternatives, &tags);
     let page = scope.records::<Agent>().page(query.clone()).await.map_err(|e| storage(&e))?;
-    answer(&query, &page, |agent| AgentView::of(scope.id().as_str(), agent))
+    let ids: Vec<AgentId> = page.items.iter().map(|agent| agent.id.clone()).collect();
+    let reads = stream::iter(ids).map(|id| async move { usage::last(scope, &id).await });
+    let used: Vec<_> = reads.buffered(SIDE_BY_SIDE).collect().await;
+    let used = used.into_iter().collect::<Result<Vec<_>, _>>().map_err(|e| storage(&e))?;
+    let mut used = used.into_iter();
+    answer(&query, &page, |agent| AgentView::of(scope.id().as_str(), agent, used.next().flatten()))
 }
 
 /// An agent
@@ -203,7 +219,7 @@ pub async fn list(
         (status = 404, body = ErrorView)))]
 pub async fn get(caller: Caller, Path(id): Path<String>) -> Result<Tagged<AgentView>, ApiError> {
     let agent = allowed(&caller, &id, READ).await?;
-    Ok(Tagged(agent.revision, AgentView::of(caller.tenant.scope.id().as_str(), &agent)))
+    Ok(Tagged(agent.revision, view(&caller, &agent).await?))
 }
 
 /// Change an agent
@@ -236,7 +252,7 @@ pub async fn update(
     let check = |old: &Stored<Agent>| stale(&if_match, old);
     let granter = granter(&caller, &author);
     let agent = service::update(&state.identity, scope, &found.id, request, (granter, check)).await?;
-    Ok(Tagged(agent.revision, AgentView::of(scope.id().as_str(), &agent)))
+    Ok(Tagged(agent.revision, view(&caller, &agent).await?))
 }
 
 /// Remove an agent; its tokens and keys end at once
@@ -254,9 +270,11 @@ pub async fn delete(
     let found = allowed(&caller, &id, DELETE).await?;
     let author = (&caller.actor(), &caller.tenant.client());
     let check = |old: &Stored<Agent>| stale(&if_match, old);
+    let used = view(&caller, &found).await?.last_used_at;
     let agent = service::delete(&state.identity, scope, &found.id, author, check).await?;
     end_keys_of(&state.identity, scope, &found.id, author).await?;
-    let view = AgentView::of(scope.id().as_str(), &agent);
+    usage::forget(scope, &found.id).await.map_err(|e| storage(&e))?;
+    let view = AgentView::of(scope.id().as_str(), &agent, used);
     Ok(Tagged(agent.revision, AgentView { is_active: false, is_deleted: true, ..view }))
 }
 

@@ -84,6 +84,9 @@ pub struct AgentView {
     pub is_active: bool,
     /// Whether it was removed.
     pub is_deleted: bool,
+    /// When it last acted, by a token or a key; written every ten seconds.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub last_used_at: Option<Timestamp>,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
@@ -94,7 +97,7 @@ pub struct AgentView {
 
 impl AgentView {
     /// An agent of a tenant.
-    pub fn of(tenant_id: &str, agent: &Stored<Agent>) -> Self {
+    pub fn of(tenant_id: &str, agent: &Stored<Agent>, last_used_at: Option<Timestamp>) -> Self {
         let id = agent.id.as_str().to_owned();
         Self {
             uid: id.clone(),
@@ -113,6 +116,7 @@ impl AgentView {
             kid: agent.kid.clone(),
             is_active: agent.is_active,
             is_deleted: false,
+            last_used_at,
             created_at: agent.created_at,
             updated_at: agent.updated_at,
         }

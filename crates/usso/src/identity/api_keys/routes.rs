@@ -5,19 +5,22 @@ use super::model::{ApiKey, Bearer};
 use super::schema::{ApiKeyView, CreateApiKey, CreatedApiKeyView, KeyHolderView, UpdateApiKey, VerifyApiKey};
 use super::service::{self, Edit, Granter, NewApiKey};
 use crate::access_control::permission::{Permission, PermissionDenied, Resource};
+use crate::access_control::visible::visible as shown;
 use crate::http::error::{ErrorView, storage};
 use crate::http::list::{ListParams, ListView, Params, answer, flag};
 use crate::http::revision::{IfMatch, Tagged};
 use crate::http::{ApiError, AppState, Caller, Json, Tenant, idempotency, json};
 use crate::identity::agents::model::Agent;
 use crate::identity::agents::service::{self as agents, AgentError};
+use crate::identity::attempts;
+use crate::tenant::audit::Event;
 use crate::tenant::{Actor, ClientInfo};
 use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, StreamExt};
 use http::{HeaderValue, StatusCode, header};
 use kernel::problem::FieldError;
-use kernel::{KeyId, Record, Stored, TagMatch, Timestamp};
+use kernel::{KeyId, ProblemKind, Record, Stored, TagMatch, Timestamp};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
@@ -33,6 +36,8 @@ const MAX_DAYS: u32 = 36_500;
 const DAY: i64 = 86_400;
 /// How many records of use are read at once for a list.
 const SIDE_BY_SIDE: usize = 8;
+/// How many wrong keys a source may ask about in a minute.
+const WRONG_KEYS: u64 = 100;
 
 /// The routes.
 pub fn router() -> OpenApiRouter<AppState> {
@@ -57,7 +62,9 @@ pub struct ApiKeyFilter {
 
 fn may(caller: &Caller, permission: Permission, key: &ApiKey) -> bool {
     let (id, tenant) = (key.id.as_str(), caller.tenant.scope.id().as_str());
-    let attributes = [("tenant_id", tenant), ("user_id", key.user_id.as_str()), ("id", id), ("uid", id)];
+    let mut attributes =
+        vec![("tenant_id", tenant), ("user_id", key.user_id.as_str()), ("id", id), ("uid", id)];
+    attributes.extend(key.agent_id.iter().map(|id| ("agent_id", id.as_str())));
     caller.may(permission, &attributes)
 }
 
@@ -163,7 +170,7 @@ pub async fn create(State(state): State<AppState>, request: Request) -> Result<R
     let new = wanted(request, scope.now())?;
     // The answer holds a secret: it is repeated to nobody but this caller, whatever they sign in with.
     let operation = format!("create_api_key {}", caller.principal_id());
-    idempotency::once(&caller.tenant, &headers, (&operation, &body), async {
+    idempotency::once_by(&caller, &headers, (&operation, &body), async {
         let author = (caller.actor(), caller.tenant.client());
         let granter = granter(&caller, &author);
         let bearer = match &agent {
@@ -189,17 +196,16 @@ pub async fn list(
     Params(filter): Params<ApiKeyFilter>,
 ) -> Result<Response, ApiError> {
     let scope = &caller.tenant.scope;
-    let is_everybodys = caller.may(READ, &[("tenant_id", scope.id().as_str())]);
-    let own = (!is_everybodys).then(|| caller.user.id.as_str().to_owned());
-    let mut tags = Vec::new();
-    if let Some(user) = own.or(filter.user_id) {
-        tags.push(TagMatch::Is(format!("user:{user}")));
-    }
+    let fixed = [("tenant_id", scope.id().as_str())];
+    let tagged = [("user_id", "user:"), ("agent_id", "agent:")];
+    let mut seen = shown(READ, caller.scopes(), &fixed, &tagged).unwrap_or_default();
+    seen.push(vec![TagMatch::Is(format!("user:{}", caller.user.id))]);
+    let mut tags: Vec<_> = filter.user_id.iter().map(|id| TagMatch::Is(format!("user:{id}"))).collect();
     tags.extend(filter.agent_id.iter().map(|id| TagMatch::Is(format!("agent:{id}"))));
     if let Some(active) = flag("is_active", filter.is_active.as_deref())? {
         tags.push(TagMatch::Is(format!("active:{active}")));
     }
-    let query = params.query(ApiKey::KIND, &["created_at", "name"])?.with_all(tags);
+    let query = params.query(ApiKey::KIND, &["created_at", "name"])?.with_any(seen, &tags);
     let page = scope.records::<ApiKey>().page(query.clone()).await.map_err(|e| storage(&e))?;
     let ids: Vec<KeyId> = page.items.iter().map(|key| key.id.clone()).collect();
     let reads = stream::iter(ids).map(|id| async move { service::usage(scope, &id).await });
@@ -270,17 +276,37 @@ fn stale(if_match: &IfMatch, key: &Stored<ApiKey>) -> Result<(), ApiKeyError> {
     if if_match.is_stale(key.revision) { Err(ApiKeyError::Stale) } else { Ok(()) }
 }
 
+/// What a source is told that presents what is no key: that, or to wait. A source may stand for many people, and what is
+/// a key is answered all the same.
+async fn refused(tenant: &Tenant) -> Result<ApiError, ApiError> {
+    let source = attempts::Source { purpose: "verify_api_key", ip: tenant.info.ip, limit: WRONG_KEYS };
+    let client = tenant.client();
+    let limited =
+        Event::refused("api_key.verify_limited", Actor::Anonymous, tenant.scope.id().as_str(), &client);
+    let limited = limited.effect(&tenant.scope);
+    match attempts::spend(&tenant.scope, &source, limited).await.map_err(|e| storage(&e))? {
+        None => Ok(ApiKeyError::Refused.into()),
+        Some(retry_after) => {
+            let kind = ProblemKind::TooManyRequests { retry_after };
+            Ok(ApiError::new(kind, "RATE_LIMITED", "Too many wrong API keys; try again later"))
+        }
+    }
+}
+
 /// For whom a key stands and what it may, if it may be used
 #[utoipa::path(post, path = "/apikeys/verify", tag = "API keys", operation_id = "verify_api_key",
     request_body = VerifyApiKey,
     responses((status = 200, body = KeyHolderView), (status = 400, body = ErrorView),
-        (status = 401, body = ErrorView)))]
+        (status = 401, body = ErrorView), (status = 429, body = ErrorView)))]
 pub async fn verify(
     State(state): State<AppState>,
     tenant: Tenant,
     Json(request): Json<VerifyApiKey>,
 ) -> Result<Json<KeyHolderView>, ApiError> {
     let secret = request.api_key.expose_secret();
-    let holder = service::authenticate(&state.identity, &tenant.scope, secret).await?;
+    let holder = match service::authenticate(&state.identity, &tenant.scope, secret).await {
+        Err(ApiKeyError::Refused) => return Err(refused(&tenant).await?),
+        holder => holder?,
+    };
     Ok(Json(KeyHolderView::of(tenant.scope.id().as_str(), tenant.issuer(), holder)))
 }

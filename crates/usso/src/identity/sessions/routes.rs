@@ -4,6 +4,7 @@ use super::model::Session;
 use super::schema::{SessionView, UpdateSession};
 use super::service::{self, MAX_META_DATA, SessionError, is_live};
 use crate::access_control::permission::{Permission, PermissionDenied, Resource};
+use crate::access_control::visible::visible;
 use crate::http::error::{ErrorView, storage};
 use crate::http::list::{ListParams, ListView, Params, answer, flag};
 use crate::http::revision::{IfMatch, Tagged};
@@ -12,7 +13,7 @@ use crate::identity::agents::auth as agents;
 use crate::tenant::patch::merge;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use kernel::{Change, Record, Stored, TagMatch, UserId};
+use kernel::{Change, Record, Stored, TagMatch};
 use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -37,14 +38,47 @@ pub struct SessionFilter {
     is_active: Option<String>,
 }
 
-/// Whose sessions the caller may touch: only their own, or (none) everybody's.
-fn reach(caller: &Caller, permission: Permission) -> Result<Option<&UserId>, PermissionDenied> {
-    if caller.may(permission, &[("tenant_id", caller.tenant.scope.id().as_str())]) {
-        Ok(None)
-    } else if permission == READ || caller.is_signed_in() {
-        Ok(Some(&caller.user.id))
+fn may(caller: &Caller, permission: Permission, session: &Session) -> bool {
+    let (id, tenant) = (session.id.as_str(), caller.tenant.scope.id().as_str());
+    let mut attributes =
+        vec![("tenant_id", tenant), ("user_id", session.user_id.as_str()), ("id", id), ("uid", id)];
+    attributes.extend(session.agent_id.iter().map(|id| ("agent_id", id.as_str())));
+    caller.may(permission, &attributes)
+}
+
+/// The sessions a permission opens: any of these, each all of its tags.
+fn shown(caller: &Caller, permission: Permission) -> Option<Vec<Vec<TagMatch>>> {
+    let fixed = [("tenant_id", caller.tenant.scope.id().as_str())];
+    visible(permission, caller.scopes(), &fixed, &[("user_id", "user:"), ("agent_id", "agent:")])
+}
+
+/// Finds a session that the caller may do this with: their own, and those the permission admits. One of their API keys
+/// needs the permission. Who acts in the user's name changes none but the session they act in.
+async fn allowed(caller: &Caller, id: &str, permission: Permission) -> Result<Stored<Session>, ApiError> {
+    let seen = |session: &Stored<Session>| {
+        session.user_id == caller.user.id || may(caller, READ, session) || may(caller, permission, session)
+    };
+    let session = match service::get(&caller.tenant.scope, id).await {
+        Ok(session) if seen(&session) => session,
+        // Of what can't be seen nobody learns whether it is there.
+        Ok(_) | Err(SessionError::NotFound) => {
+            let needs_it = permission != READ && !caller.is_signed_in();
+            let is_denied = needs_it && shown(caller, permission).is_none();
+            let denied = || PermissionDenied(permission).into();
+            return Err(if is_denied { denied() } else { SessionError::NotFound.into() });
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let is_own = session.user_id == caller.user.id;
+    let is_other = caller.session_id() != Some(&session.id);
+    if permission != READ && caller.is_impersonated() && is_other {
+        return Err(PermissionDenied(permission).into());
+    }
+    let by_owning = is_own && (permission == READ || caller.is_signed_in());
+    if by_owning || may(caller, permission, &session) {
+        Ok(session)
     } else {
-        Err(PermissionDenied(permission))
+        Err(PermissionDenied(permission).into())
     }
 }
 
@@ -79,15 +113,13 @@ pub async fn list(
     Params(params): Params<ListParams>,
     Params(filter): Params<SessionFilter>,
 ) -> Result<Response, ApiError> {
-    let own = reach(&caller, READ)?.map(|id| id.as_str().to_owned());
-    let mut tags = Vec::new();
-    if let Some(user) = own.or(filter.user_id) {
-        tags.push(TagMatch::Is(format!("user:{user}")));
-    }
+    let mut seen = shown(&caller, READ).unwrap_or_default();
+    seen.push(vec![TagMatch::Is(format!("user:{}", caller.user.id))]);
+    let mut tags: Vec<_> = filter.user_id.iter().map(|id| TagMatch::Is(format!("user:{id}"))).collect();
     if let Some(active) = flag("is_active", filter.is_active.as_deref())? {
         tags.push(TagMatch::Is(format!("active:{active}")));
     }
-    let query = params.query(Session::KIND, &["created_at"])?.with_all(tags);
+    let query = params.query(Session::KIND, &["created_at"])?.with_any(seen, &tags);
     let page = caller.tenant.scope.records::<Session>().page(query.clone()).await.map_err(|e| storage(&e))?;
     let mut views = Vec::with_capacity(page.items.len());
     for session in &page.items {
@@ -106,7 +138,7 @@ pub async fn get(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Tagged<SessionView>, ApiError> {
-    let session = service::get(&caller.tenant.scope, &id, reach(&caller, READ)?).await?;
+    let session = allowed(&caller, &id, READ).await?;
     Ok(Tagged(session.revision, view(&state, &caller, &session).await))
 }
 
@@ -124,7 +156,7 @@ pub async fn update(
     Json(request): Json<UpdateSession>,
 ) -> Result<Tagged<SessionView>, ApiError> {
     let scope = &caller.tenant.scope;
-    let found = service::get(scope, &id, reach(&caller, UPDATE)?).await?;
+    let found = allowed(&caller, &id, UPDATE).await?;
     let updated = service::update(&state.identity, scope, &found.id, |old| {
         if if_match.is_stale(old.revision) {
             return Err(SessionError::Stale);
@@ -157,7 +189,7 @@ pub async fn delete(
     if_match: IfMatch,
 ) -> Result<Tagged<SessionView>, ApiError> {
     let scope = &caller.tenant.scope;
-    let session = service::get(scope, &id, reach(&caller, DELETE)?).await?;
+    let session = allowed(&caller, &id, DELETE).await?;
     if if_match.is_stale(session.revision) {
         return Err(SessionError::Stale.into());
     }

@@ -8,7 +8,8 @@ use crate::identity::identifiers::IdentifierKind;
 use crate::tenant::settings::{LoginFlow, Settings};
 
 /// The methods a sign-in with an identifier may begin with.
-const BEGINNING: [Method; 4] = [Method::Password, Method::EmailOtp, Method::PhoneOtp, Method::MagicLink];
+const BEGINNING: [Method; 5] =
+    [Method::Password, Method::EmailOtp, Method::PhoneOtp, Method::MagicLink, Method::Webauthn];
 
 /// What is needed next.
 #[derive(Debug, Clone, PartialEq, Eq)]

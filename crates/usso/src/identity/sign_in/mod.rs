@@ -62,6 +62,8 @@ pub struct Input {
     pub device: Device,
     /// The token of an unfinished sign-in.
     pub temporary: Option<String>,
+    /// What the request has of solved captchas.
+    pub captchas: Vec<String>,
 }
 
 /// What a session is to be like.
@@ -190,8 +192,14 @@ pub async fn advance(context: Context<'_>, input: Input) -> Result<Step, SignInE
     // Whoever signs in by name gets their code at the address that is proven to be theirs.
     let reached = pending.as_ref().zip(account.as_ref()).and_then(|(_, user)| reached_by(user, method));
     let identifier = reached.unwrap_or(identifier);
-    let attempt =
-        factor::Attempt { identifier: &identifier, account: account.as_ref(), client, method, secret };
+    let attempt = factor::Attempt {
+        identifier: &identifier,
+        account: account.as_ref(),
+        client,
+        method,
+        secret,
+        captchas: &input.captchas,
+    };
     let (user, proof) = factor::check(context, attempt).await?;
     let Some(user) = user else {
         let new = Newcomer { identifier, name: input.name, referral_code: input.referral_code };

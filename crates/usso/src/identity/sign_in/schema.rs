@@ -42,6 +42,10 @@ pub struct Login {
     pub name: Option<String>,
     /// The code by which somebody brought the new account.
     pub referral_code: Option<String>,
+    /// The proof of a solved captcha, where one is asked for.
+    pub captcha: Option<String>,
+    /// The same as `captcha`.
+    pub altcha: Option<String>,
     /// The audience of the access tokens.
     pub audience: Option<String>,
     /// The workspace to work in: one of the user's.

@@ -3,9 +3,11 @@
 use super::error::UserError;
 use super::model::User;
 use crate::access_control::permission::{Permission, PermissionDenied, Resource};
+use crate::identity::Identity;
 use crate::tenant::TenantScope;
 use kernel::{Stored, UserId};
 use protocol::scope::Scope;
+use std::sync::Arc;
 
 /// Reading users.
 pub const READ: Permission = Permission::new("read", Resource::Users);
@@ -44,16 +46,53 @@ pub async fn found(
     permission: Permission,
     asker: Asker<'_>,
 ) -> Result<(Stored<User>, bool), UserError> {
+    let id = admitted(id, permission, asker)?;
+    let user = tenant.records::<User>().get(id.as_str()).await?.ok_or(UserError::NotFound)?;
+    let is_own = judged(tenant, &user, permission, asker)?;
+    Ok((user, is_own))
+}
+
+/// As [`found`], from memory where that is what is stored: for those who only look.
+///
+/// # Errors
+/// As [`found`].
+pub async fn seen(
+    identity: &Identity,
+    tenant: &TenantScope,
+    id: &str,
+    permission: Permission,
+    asker: Asker<'_>,
+) -> Result<Arc<Stored<User>>, UserError> {
+    let id = admitted(id, permission, asker)?;
+    let user = match identity.freshness().is_alone() {
+        true => identity.user(tenant, &id).await?,
+        false => identity.user_from_store(tenant, &id).await?,
+    };
+    let user = user.ok_or(UserError::NotFound)?;
+    judged(tenant, &user, permission, asker)?;
+    Ok(user)
+}
+
+/// The id, for those who hold something for it.
+fn admitted(id: &str, permission: Permission, asker: Asker<'_>) -> Result<UserId, UserError> {
     let holds_any = asker.scopes.iter().any(|text| permission.is_covered(&Scope::parse(text)));
-    let is_own = asker.own.is_some_and(|own| own.as_str() == id);
-    if !holds_any && !is_own {
+    if !holds_any && asker.own.is_none_or(|own| own.as_str() != id) {
         return Err(PermissionDenied(permission).into());
     }
-    let id = UserId::parse(id).map_err(|_| UserError::NotFound)?;
-    let user = tenant.records::<User>().get(id.as_str()).await?.ok_or(UserError::NotFound)?;
-    if is_own || may(tenant, &user, permission, asker.scopes) {
-        Ok((user, is_own))
-    } else if may(tenant, &user, READ, asker.scopes) {
+    UserId::parse(id).map_err(|_| UserError::NotFound)
+}
+
+/// Whether it is themself, for those who may.
+fn judged(
+    tenant: &TenantScope,
+    user: &User,
+    permission: Permission,
+    asker: Asker<'_>,
+) -> Result<bool, UserError> {
+    let is_own = asker.own.is_some_and(|own| *own == user.id);
+    if is_own || may(tenant, user, permission, asker.scopes) {
+        Ok(is_own)
+    } else if may(tenant, user, READ, asker.scopes) {
         Err(PermissionDenied(permission).into())
     } else {
         Err(UserError::NotFound)

@@ -10,7 +10,9 @@ use crate::access_control::permission::{Permission, PermissionDenied, Resource, 
 use crate::access_control::roles::effective::may_assign;
 use crate::access_control::roles::service::{Granter, slugs};
 use crate::identity::identifiers::{Identifier, IdentifierKind};
-use crate::identity::workspaces::members::service::{check_membership, settle};
+use crate::identity::workspaces::access::{Act, denied, is_owner, may_manage};
+use crate::identity::workspaces::members::service::{check_membership, settle, take_back_deleted};
+use crate::identity::workspaces::model::Workspace;
 use crate::identity::{Identity, stale_user};
 use crate::tenant::audit::Event;
 use crate::tenant::patch::merge;
@@ -131,7 +133,11 @@ pub async fn update(
         identity.forget_user(tenant, id);
         match written {
             Err(StorageError::Conflict) => {}
-            other => return Ok(other?),
+            other => {
+                let next = other?;
+                take_back_deleted(identity, tenant, (&old, &next), (granter.actor, granter.client)).await?;
+                return Ok(next);
+            }
         }
     }
     Err(StorageError::Contended.into())
@@ -207,6 +213,26 @@ pub async fn may_act_for(
 ) -> Result<(), UserError> {
     may_grant(held, &user.scopes)?;
     Ok(may_assign(identity.roles(), tenant, held, user.all_roles()).await?)
+}
+
+/// As [`may_act_for`], for who could then sign in as the user: they would own the workspaces the user owns, too.
+///
+/// # Errors
+/// [`UserError::Scopes`]; [`UserError::Denied`] for an owner of a workspace that the caller may not manage.
+pub async fn may_take_over(
+    identity: &Identity,
+    tenant: &TenantScope,
+    held: &[String],
+    user: &User,
+) -> Result<(), UserError> {
+    may_act_for(identity, tenant, held, user).await?;
+    for id in &user.workspace_ids {
+        let Some(workspace) = tenant.records::<Workspace>().get(id).await? else { continue };
+        if is_owner(&workspace, user) && !may_manage(tenant, held, &workspace) {
+            return Err(denied(Act::Manage).into());
+        }
+    }
+    Ok(())
 }
 
 fn invalid(detail: impl Into<String>) -> UserError {

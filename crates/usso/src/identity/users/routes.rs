@@ -1,6 +1,6 @@
 //! `/users`.
 
-use super::access::{Asker, READ, allowed, found, may};
+use super::access::{Asker, READ, allowed, found, may, seen};
 use super::admin::{self, Edit};
 use super::error::UserError;
 use super::model::{DELETED, PRESENT, User, identifier_key};
@@ -259,9 +259,13 @@ async fn by_identifier(
     params(("user_id" = String, Path)), security(("bearer" = [])),
     responses((status = 200, body = UserView), (status = 401, body = ErrorView), (status = 403, body = ErrorView),
         (status = 404, body = ErrorView)))]
-pub async fn get(caller: Caller, Path(id): Path<String>) -> Result<Tagged<UserView>, ApiError> {
+pub async fn get(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Tagged<UserView>, ApiError> {
     let scope = &caller.tenant.scope;
-    let (user, _) = found(scope, &id, READ, reader(&caller)).await?;
+    let user = seen(&state.identity, scope, &id, READ, reader(&caller)).await?;
     if user.deleted_at.is_some() && !may(scope, &user, DELETE, caller.scopes()) {
         return Err(UserError::NotFound.into());
     }

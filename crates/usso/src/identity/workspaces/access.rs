@@ -76,15 +76,7 @@ pub struct Asker<'a> {
 impl Asker<'_> {
     /// Whether they may do this.
     pub fn may(&self, tenant: &TenantScope, act: Act, workspace: &Workspace) -> bool {
-        let id = workspace.id.as_str();
-        let tenant_id = tenant.id().as_str();
-        let attributes = [
-            ("tenant_id", tenant_id),
-            ("workspace_id", id),
-            ("id", id),
-            ("uid", id),
-            ("slug", workspace.slug.as_str()),
-        ];
+        let attributes = attributes(tenant, workspace);
         let (asked, other) = act.permissions();
         let is_granted =
             [Some(asked), other].iter().flatten().any(|p| p.is_granted(self.scopes, &attributes));
@@ -143,6 +135,17 @@ impl Asker<'_> {
     pub fn event(&self, name: &'static str, target: &str) -> Event<'_> {
         Event::new(name, self.actor.clone(), target, &self.client)
     }
+}
+
+fn attributes<'a>(tenant: &'a TenantScope, workspace: &'a Workspace) -> [(&'static str, &'a str); 5] {
+    let id = workspace.id.as_str();
+    let slug = workspace.slug.as_str();
+    [("tenant_id", tenant.id().as_str()), ("workspace_id", id), ("id", id), ("uid", id), ("slug", slug)]
+}
+
+/// Whether these scopes allow all that an owner of the workspace may.
+pub fn may_manage(tenant: &TenantScope, held: &[String], workspace: &Workspace) -> bool {
+    MANAGE.is_granted(held, &attributes(tenant, workspace))
 }
 
 /// Whether a user owns a workspace: they are listed, and a member.

@@ -138,6 +138,10 @@ pub async fn create(
         id,
     };
     let id = workspace.id.clone();
+    // A request that was under way when a former one was deleted, or died, may have left it with somebody.
+    if tenant.records::<Workspace>().get(id.as_str()).await?.is_none() {
+        members::sweep(identity, tenant, &workspace, asker).await?;
+    }
     let event =
         asker.event("workspace.created", id.as_str()).with("default_roles", workspace.default_roles.clone());
     let effects = vec![event.effect(tenant), stale_workspace(tenant, &id).effect(tenant)];

@@ -9,6 +9,7 @@
 //! can't be guessed from the digest, and leaves a keyed mark, so that only the server can have erased them.
 
 use super::AuditEvent;
+use super::checkpoint::Checkpoint;
 use kernel::{Key, Record};
 use protocol::b64url;
 use protocol::seal::{MacKey, SealError, SealingKey};
@@ -46,12 +47,29 @@ pub struct AuditHead {
     pub sequence: u64,
     /// The digest of the last event.
     pub mac: String,
-    /// The digest of the three above.
+    /// Up to which event the log was removed because it was old; the chain begins after it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub removed: u64,
+    /// The digest of that event.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub removed_mac: String,
+    /// Up to which event all that was to be removed is.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub swept: u64,
+    /// The event of the last checkpoint; 0 before the first.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub checkpoint: u64,
+    /// The digest of all the above but the key.
     pub seal: String,
     /// The last events, written here before they are written one by one: whatever happens in between, they are written
     /// as they are here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub last: Vec<AuditEvent>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Record for AuditHead {
@@ -175,7 +193,20 @@ impl Chain {
 
     /// The digest of a head.
     pub fn seal_head(&self, head: &AuditHead) -> String {
-        self.tag("head", &[&head.unchained.to_string(), &head.sequence.to_string(), &head.mac])
+        let (unchained, sequence) = (head.unchained.to_string(), head.sequence.to_string());
+        let mut parts = vec![unchained.as_str(), &sequence, &head.mac];
+        let (removed, checkpoint) = (head.removed.to_string(), head.checkpoint.to_string());
+        // Heads of before there were checkpoints keep their digest.
+        if head.removed > 0 || head.checkpoint > 0 {
+            parts.extend([removed.as_str(), &head.removed_mac, &checkpoint]);
+        }
+        self.tag("head", &parts)
+    }
+
+    /// The digest of a checkpoint.
+    pub fn seal_checkpoint(&self, checkpoint: &Checkpoint) -> String {
+        let Checkpoint { sequence, previous, mac, token, .. } = checkpoint;
+        self.tag("checkpoint", &[&sequence.to_string(), &previous.to_string(), mac, token])
     }
 }
 

@@ -8,12 +8,16 @@
 //! server's back.
 
 pub mod chain;
+pub mod checkpoint;
 pub mod erasure;
 pub mod recorder;
+pub mod retention;
 pub mod routes;
 pub mod schema;
 pub mod service;
+pub mod tally;
 pub mod verify;
+pub mod witness;
 
 use crate::tenant::one_time::OneTime;
 use chain::Link;
@@ -37,6 +41,17 @@ pub struct ClientInfo {
 }
 
 impl ClientInfo {
+    /// The network a client counts as: an IPv4 address, an IPv6 /64.
+    pub fn network_of(ip: IpAddr) -> String {
+        match ip {
+            IpAddr::V4(ip) => format!("ip:{ip}"),
+            IpAddr::V6(ip) => match ip.to_ipv4_mapped() {
+                Some(v4) => format!("ip:{v4}"),
+                None => format!("net:{:x?}", ip.segments().get(..4).unwrap_or_default()),
+            },
+        }
+    }
+
     /// The process itself: start-up and command line.
     pub fn local() -> Self {
         Self {

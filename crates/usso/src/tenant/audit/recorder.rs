@@ -5,8 +5,8 @@
 //! missing as it stands there. Two workers can't fork a chain, because the compare-and-swap decides; and an event that comes
 //! twice is found by its id.
 
-use super::AuditEvent;
 use super::chain::{AuditHead, Chain};
+use super::{AuditEvent, checkpoint};
 use kernel::{Count, Query, Scope, StorageError, Stored};
 use protocol::seal::SealingKey;
 
@@ -66,7 +66,8 @@ pub async fn link(
     }
     let mut next = AuditHead { sequence, mac, last: last.clone(), ..head.record.clone() };
     next.seal = chain.seal_head(&next);
-    scope.records::<AuditHead>().replace(&head, next, Vec::new()).await?;
+    let due = checkpoint::due_at(&head, sequence, scope.now()).map(checkpoint::due);
+    scope.records::<AuditHead>().replace(&head, next, due.into_iter().collect()).await?;
     Ok(last)
 }
 
@@ -78,7 +79,10 @@ async fn begin(scope: &Scope, master: &SealingKey, owner: &str) -> Result<Stored
     let key = Chain::new_key(master, owner, &scope.token::<32>()).map_err(broken)?;
     let chain = Chain::open(master, owner, &key).map_err(broken)?;
     let (id, mac, seal) = (AuditHead::ID.to_owned(), String::new(), String::new());
-    let mut head = AuditHead { id, key, unchained, sequence: 0, mac, seal, last: Vec::new() };
+    let (sequence, removed, removed_mac, swept, checkpoint) = (0, 0, String::new(), 0, 0);
+    let last = Vec::new();
+    let mut head =
+        AuditHead { id, key, unchained, sequence, mac, removed, removed_mac, swept, checkpoint, seal, last };
     head.seal = chain.seal_head(&head);
     match scope.records::<AuditHead>().insert(head, Vec::new()).await {
         Ok(head) => Ok(head),

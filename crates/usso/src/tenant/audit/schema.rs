@@ -1,6 +1,7 @@
 //! What an audit event looks like on the wire.
 
 use super::AuditEvent;
+use super::checkpoint::Checkpoint;
 use kernel::{Stored, Timestamp};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -36,6 +37,8 @@ pub struct AuditEventView {
     pub sequence: Option<u64>,
     /// The keyed digest of this event and of all before it: a copy of it kept elsewhere is a witness.
     pub mac: Option<String>,
+    /// The digest of the event before.
+    pub prev: Option<String>,
     /// Whether address, agent and further facts were erased.
     pub is_erased: bool,
     /// When it happened.
@@ -65,9 +68,48 @@ impl AuditEventView {
             data: event.data,
             sequence: link.as_ref().map(|link| link.sequence),
             mac: link.as_ref().map(|link| link.mac.clone()),
+            prev: link.as_ref().map(|link| link.prev.clone()),
             is_erased: link.is_some_and(|link| link.erased.is_some()),
             at: event.at,
             created_at: stored.created_at,
+        }
+    }
+}
+
+/// A signed statement of where the log had come to.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct CheckpointView {
+    /// `checkpoint_…`.
+    pub id: String,
+    /// The same as `id`.
+    pub uid: String,
+    /// The tenant.
+    pub tenant_id: String,
+    /// The statement: a JWS of `log`, `sequence`, `mac` and `iat` under a key of the tenant's key set.
+    pub checkpoint: String,
+    /// The number of the event.
+    pub sequence: u64,
+    /// Its digest.
+    pub mac: String,
+    /// The key it was signed with.
+    pub kid: Option<String>,
+    /// When it was signed.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+}
+
+impl CheckpointView {
+    /// A checkpoint of a tenant.
+    pub fn of(tenant_id: &str, made: &Checkpoint) -> Self {
+        Self {
+            id: made.id.clone(),
+            uid: made.id.clone(),
+            tenant_id: tenant_id.to_owned(),
+            checkpoint: made.token.clone(),
+            sequence: made.sequence,
+            mac: made.mac.clone(),
+            kid: made.key.kid().map(str::to_owned),
+            created_at: made.at,
         }
     }
 }

@@ -2,8 +2,10 @@
 
 use super::AuditEvent;
 use super::chain::{AuditHead, Chain, key};
+use super::checkpoint::{self, Checkpoint, Statement};
 use futures_util::stream::{self, StreamExt};
 use kernel::{Count, Query, Scope, Sort, StorageError, Stored};
+use protocol::jose::VerifyingKey;
 use protocol::seal::SealingKey;
 
 /// How many events are read at once.
@@ -32,6 +34,10 @@ pub enum Finding {
     MissingUnchained(u64),
     /// An event that the server never wrote.
     Inserted(String),
+    /// The checkpoint of an event is gone.
+    MissingCheckpoint(u64),
+    /// The checkpoint of an event was changed, or states something else than the log.
+    BadCheckpoint(u64),
 }
 
 impl std::fmt::Display for Finding {
@@ -46,6 +52,8 @@ impl std::fmt::Display for Finding {
             Self::Reordered(n, id) => write!(f, "event {n} ({id}) does not belong in this place"),
             Self::MissingUnchained(n) => write!(f, "{n} events from before the chain are missing"),
             Self::Inserted(id) => write!(f, "{id} was not written by the server"),
+            Self::MissingCheckpoint(n) => write!(f, "the checkpoint of event {n} is missing"),
+            Self::BadCheckpoint(n) => write!(f, "the checkpoint of event {n} is not what the server signed"),
         }
     }
 }
@@ -59,6 +67,10 @@ pub struct Report {
     pub erased: u64,
     /// How many events are from before the chain.
     pub unchained: u64,
+    /// How many events were removed because they were old.
+    pub removed: u64,
+    /// How many signed checkpoints there are.
+    pub checkpoints: u64,
     /// What isn't as it was written.
     pub findings: Vec<Finding>,
 }
@@ -92,14 +104,16 @@ pub async fn verify(scope: &Scope, (master, owner): (&SealingKey, &str)) -> Resu
     if chain.seal_head(&head) != head.seal {
         report.findings.push(Finding::BadHead);
     }
-    (report.chained, report.unchained) = (head.sequence, head.unchained);
+    (report.chained, report.unchained) = (head.sequence - head.removed, head.unchained);
+    report.removed = head.removed;
     follow(scope, &chain, &head, &mut report).await?;
+    check_checkpoints(scope, (&chain, owner), &head, &mut report).await?;
     let missing = report.findings.iter().map(|finding| match finding {
         Finding::Missing(_) => 1,
         Finding::Truncated(from, to) => to - from + 1,
         _ => 0,
     });
-    let expected = head.sequence + head.unchained - missing.sum::<u64>();
+    let expected = report.chained + head.unchained - missing.sum::<u64>();
     // Unreadable ones can't be counted with the rest, and were named.
     if total.map_or(true, |page| page.total != expected) {
         find_inserted(scope, &head, &mut report).await?;
@@ -114,11 +128,11 @@ async fn follow(
     head: &AuditHead,
     report: &mut Report,
 ) -> Result<(), StorageError> {
-    let reads = stream::iter(1..=head.sequence)
+    let reads = stream::iter(head.removed + 1..=head.sequence)
         .map(|n| async move { (n, scope.records::<AuditEvent>().find(&key(n)).await) });
     let mut reads = reads.buffered(SIDE_BY_SIDE);
     // What the next event must name as the one before; unknown after an event that isn't there or isn't right.
-    let mut before = Some(String::new());
+    let mut before = Some(head.removed_mac.clone());
     let mut missing = Vec::new();
     while let Some((n, found)) = reads.next().await {
         let event = match found {
@@ -151,6 +165,52 @@ async fn follow(
         report.findings.push(Finding::BadHead);
     }
     name_missing(&missing, head.sequence, report);
+    Ok(())
+}
+
+/// Each checkpoint states what the log has, under a key that was the tenant's, and none between the first and the last is
+/// missing.
+async fn check_checkpoints(
+    scope: &Scope,
+    (chain, owner): (&Chain, &str),
+    head: &AuditHead,
+    report: &mut Report,
+) -> Result<(), StorageError> {
+    let mut next = head.checkpoint;
+    while next > 0 && next >= head.removed {
+        let made = match scope.records::<Checkpoint>().get(&checkpoint::id(next)).await {
+            Ok(Some(made)) => made,
+            Ok(None) => {
+                report.findings.push(Finding::MissingCheckpoint(next));
+                return Ok(());
+            }
+            Err(StorageError::Corrupt(_)) => {
+                report.findings.push(Finding::BadCheckpoint(next));
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        let event = scope.records::<AuditEvent>().find(&key(next)).await;
+        let mac = match event {
+            _ if next == head.removed => Some(head.removed_mac.clone()),
+            Ok(Some(event)) => event.link.as_ref().map(|link| link.mac.clone()),
+            // Named already.
+            Ok(None) | Err(StorageError::Corrupt(_)) => Some(made.mac.clone()),
+            Err(error) => return Err(error),
+        };
+        let is_genuine = made.sequence == next && chain.seal_checkpoint(&made) == made.seal;
+        let stated = VerifyingKey::from_jwk(&made.key).ok();
+        let stated = stated.and_then(|key| Statement::read(&made.token, &key));
+        let is_stated = stated.is_some_and(|stated| {
+            stated.log == owner && stated.sequence == next && Some(&stated.mac) == mac.as_ref()
+        });
+        if !is_genuine || !is_stated {
+            report.findings.push(Finding::BadCheckpoint(next));
+            return Ok(());
+        }
+        report.checkpoints += 1;
+        next = made.previous;
+    }
     Ok(())
 }
 
@@ -202,7 +262,9 @@ async fn find_inserted(scope: &Scope, head: &AuditHead, report: &mut Report) -> 
                 }
                 Some(link) => {
                     let at_place = scope.records::<AuditEvent>().find(&key(link.sequence)).await?;
-                    link.sequence > head.sequence || at_place.is_none_or(|found| found.id != event.id)
+                    link.sequence > head.sequence
+                        || link.sequence <= head.removed
+                        || at_place.is_none_or(|found| found.id != event.id)
                 }
             };
             let is_named = report.findings.iter().any(

@@ -4,7 +4,7 @@ use crate::tenant::keys::{KeySet, KeyUse, Succession};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 use kernel::{TenantId, Timestamp};
-use protocol::jose::{JoseError, JwkSet, PreparedHeader, SigningKey, VerifyingKey, sign_compact};
+use protocol::jose::{JoseError, Jwk, JwkSet, PreparedHeader, SigningKey, VerifyingKey, sign_compact};
 use protocol::seal::SealingKey;
 use serde::Serialize;
 use std::collections::HashMap;
@@ -30,6 +30,7 @@ struct Signer {
     usage: KeyUse,
     sign_from: Timestamp,
     header: PreparedHeader,
+    public: Jwk,
     key: SigningKey,
 }
 
@@ -78,6 +79,7 @@ impl KeyRing {
                 usage: key.usage,
                 sign_from: key.sign_from,
                 header: PreparedHeader::new(key.algorithm, "JWT", key.id.as_str())?,
+                public: key.public.clone(),
                 key: SigningKey::from_pkcs8(key.algorithm, &private)?,
             });
             verifiers.insert(key.id.as_str().to_owned(), VerifyingKey::from_jwk(&key.public)?);
@@ -97,13 +99,30 @@ impl KeyRing {
         claims: &impl Serialize,
         now: Timestamp,
     ) -> Result<String, KeyRingError> {
-        let signer = self
-            .signers
-            .iter()
-            .filter(|s| s.usage == usage && s.sign_from <= now)
-            .max_by_key(|s| s.sign_from)
-            .ok_or(KeyRingError::NoKey)?;
+        let signer = self.signer(usage, now)?;
         Ok(sign_compact(&signer.header, claims, &signer.key)?)
+    }
+
+    /// Signs claims of another type than tokens have; answers the public half of the key, too.
+    ///
+    /// # Errors
+    /// As [`KeyRing::sign`].
+    pub fn sign_as(
+        &self,
+        typ: &str,
+        usage: KeyUse,
+        claims: &impl Serialize,
+        now: Timestamp,
+    ) -> Result<(String, Jwk), KeyRingError> {
+        let signer = self.signer(usage, now)?;
+        let kid = signer.public.kid().ok_or(KeyRingError::NoKey)?;
+        let header = PreparedHeader::new(signer.header.algorithm(), typ, kid)?;
+        Ok((sign_compact(&header, claims, &signer.key)?, signer.public.clone()))
+    }
+
+    fn signer(&self, usage: KeyUse, now: Timestamp) -> Result<&Signer, KeyRingError> {
+        let turns = self.signers.iter().filter(|s| s.usage == usage && s.sign_from <= now);
+        turns.max_by_key(|s| s.sign_from).ok_or(KeyRingError::NoKey)
     }
 
     /// The key published under this id.
@@ -123,11 +142,7 @@ impl std::fmt::Debug for KeyRing {
     }
 }
 
-fn publish(
-    keys: Vec<protocol::jose::Jwk>,
-    max_age: i64,
-    until: Option<Timestamp>,
-) -> Result<Published, KeyRingError> {
+fn publish(keys: Vec<Jwk>, max_age: i64, until: Option<Timestamp>) -> Result<Published, KeyRingError> {
     let body = serde_json::to_vec(&JwkSet::new(keys)?).map_err(|_| JoseError::Serialize)?;
     let digest = protocol::sha256(&body);
     let tag = protocol::b64url::encode(digest.get(..16).unwrap_or_default());

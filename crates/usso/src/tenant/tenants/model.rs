@@ -94,7 +94,8 @@ impl Record for Tenant {
 
     fn tags(&self) -> Vec<String> {
         let deleted = self.deleted_at.map(|_| Self::DELETED.to_owned());
-        deleted.into_iter().chain([format!("active:{}", self.is_active)]).collect()
+        let forgets = self.config.settings().audit_retention_days.map(|_| Self::FORGETS.to_owned());
+        deleted.into_iter().chain(forgets).chain([format!("active:{}", self.is_active)]).collect()
     }
 
     fn sorts(&self) -> Vec<(&'static str, String)> {
@@ -105,6 +106,9 @@ impl Record for Tenant {
 impl Tenant {
     /// What deleted tenants are found by.
     pub const DELETED: &'static str = "deleted";
+
+    /// What tenants are found by that keep their audit log for a time only.
+    pub const FORGETS: &'static str = "forgets";
 
     /// The key a host is found by.
     pub fn domain_key(host: &str) -> Key {

@@ -42,7 +42,7 @@ pub async fn create(State(state): State<AppState>, request: Request) -> Result<R
     let body = json::read_json(Request::from_parts(parts, body), &state).await?;
     let request = json::parse(&body)?;
     let operation = format!("create_tenant {}", caller.principal_id());
-    idempotency::once(&caller.tenant, &headers, (&operation, &body), async {
+    idempotency::once_by(&caller, &headers, (&operation, &body), async {
         let (actor, client) = (caller.actor(), caller.tenant.client());
         let authority = Authority { actor: &actor, client: &client, is_system: true };
         let created = onboarding::create_tenant(&state.registry, &state.identity, request, authority).await?;

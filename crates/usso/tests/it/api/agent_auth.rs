@@ -531,3 +531,32 @@ async fn an_agent_ends_with_its_maker() {
     by_key.get("/roles").await.problem(401, "API_KEY_INVALID");
     program.exchange(&program.sign(&program.claims("two"))).await.problem(401, "AGENT_INVALID");
 }
+
+#[tokio::test]
+async fn it_is_told_when_an_agent_was_last_used() {
+    let app = TestApp::new().await;
+    let program = program(&app, &["read:roles"]).await;
+    assert_eq!(program.made["last_used_at"], Value::Null);
+    let admin = program.tenant.admin();
+    let last = async || {
+        usso::app::jobs::write_counts(&app.state).await.expect("the counts are written");
+        let own = admin.get(&program.path()).await.expect(200)["last_used_at"].clone();
+        let list = admin.get("/agents").await.expect(200);
+        assert_eq!(list.items()[0]["last_used_at"], own);
+        own.as_str().map(str::to_owned)
+    };
+    assert_eq!(last().await, None);
+    let signed_in = program.sign_in("one", json!([])).await.expect(200);
+    let first = last().await.expect("a time");
+    app.wait(60);
+    program.with(&signed_in).get("/roles").await.is(200);
+    let second = last().await.expect("a time");
+    assert!(second > first, "by its token");
+    let key = admin.post("/apikeys", json!({"agent_id": program.id()})).await.expect(201);
+    app.wait(60);
+    program.tenant.anonymous().with_token(key.str("api_key")).get("/roles").await.is(200);
+    assert!(last().await.expect("a time") > second, "by its key");
+    admin.delete(&program.path()).await.expect(200);
+    program.with(&signed_in).get("/roles").await.is(401);
+    usso::app::jobs::write_counts(&app.state).await.expect("nothing to write");
+}

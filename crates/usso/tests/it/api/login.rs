@@ -153,7 +153,7 @@ async fn an_identifier_alone_tells_the_methods_and_not_whether_the_account_exist
         app.anonymous().post("/auth/login", json!({"identifier": "bob@example.com"})).await.expect(200);
     assert_eq!(seen(&known), seen(&unknown));
     assert_eq!(known["status"], "verification_required");
-    let methods = json!(["password", "email/otp", "magic_link"]);
+    let methods = json!(["password", "email/otp", "magic_link", "webauthn"]);
     assert_eq!(known["next_step"], json!({"methods": methods, "required_num": 1}));
     assert_eq!(
         (&known["token_type"], &known["amr"], &known["tokens"]),

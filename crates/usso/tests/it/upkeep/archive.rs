@@ -297,3 +297,115 @@ async fn an_instance_that_remembers_the_tenant_from_before_forgets_it() {
         alice.clone().at(app).get("/me").await.problem(401, "TOKEN_EXPIRED");
     }
 }
+
+#[tokio::test]
+async fn an_import_whose_last_word_is_lost_is_done_all_the_same() {
+    let here = TestApp::new().await;
+    let (a, alice, _) = company(&here).await;
+    let file = export(&here, &a.id).await.expect(200).text();
+    let (client, mut lost) = (ClientInfo::local(), 0);
+    for writes in 1..20 {
+        let there = fresh().await;
+        let state = there.state_on(Faulty::losing(writes, &there.storage())).await;
+        let authority = Authority { actor: &Actor::System, client: &client, is_system: true };
+        let passphrase = SecretString::from(PASSPHRASE);
+        let imported = archive::import(&state, file.clone(), passphrase, authority).await;
+        let login = a.anonymous().at(&there).login(&alice.identifier, PASSWORD).await;
+        // Either it is there with all that belongs to it, or it can't be used.
+        assert_eq!(imported.is_ok(), login.status == 200, "after {writes} writes");
+        lost += u64::from(imported.is_ok());
+    }
+    assert!(lost > 10, "{lost}");
+}
+
+#[tokio::test]
+async fn who_is_to_be_erased_is_erased_where_the_tenant_went() {
+    let here = TestApp::new().await;
+    let (a, alice, bob) = company(&here).await;
+    a.admin().delete(&format!("/users/{}", alice.id())).await.expect(200);
+    let other = here.tenant("Other", &["other.example"]).await;
+    let carol = other.user("carol").await;
+    other.admin().delete(&format!("/users/{}", carol.id())).await.expect(200);
+    let file = export(&here, &a.id).await.expect(200);
+    let text = String::from_utf8(records(&file.body)).expect("text");
+    assert_eq!(text.lines().filter(|line| line.contains("\"kind\":\"erasure\"")).count(), 1, "its own");
+    let there = fresh().await;
+    import(&there, &file.body).await.expect(201);
+    let again = export(&there, &a.id).await.expect(200);
+    assert_eq!(String::from_utf8(records(&again.body)).expect("text"), text);
+    there.wait(30 * 86_400);
+    jobs::purge(&there.state).await.expect("the database");
+    let scope = there.scope(&a.id).await;
+    let users = scope.records::<UserRecord>();
+    assert!(users.get(alice.id()).await.expect("the database").is_none(), "erased");
+    assert!(users.get(bob.id()).await.expect("the database").is_some());
+}
+
+#[tokio::test]
+async fn an_import_takes_nothing_that_exceeds_this_installation() {
+    let here = TestApp::new().await;
+    let (a, alice, _) = company(&here).await;
+    a.admin().delete(&format!("/users/{}", alice.id())).await.expect(200);
+    let file = export(&here, &a.id).await.expect(200);
+    let good = String::from_utf8(records(&file.body)).expect("text");
+    let there = fresh().await;
+    let other = there.tenant("Other", &["other.example"]).await;
+    let sealed = |records: &str| {
+        let header = archive::file::Header::new(&a.id, there.state.registry.system().now(), [3; 16]);
+        let file = archive::file::write(&header, records.as_bytes(), &SecretString::from(PASSPHRASE));
+        file.expect("it is sealed")
+    };
+    let huge = format!("\"custom_payload\":{{\"k\":\"{}\"}}", "x".repeat(70_000));
+    let reminder = good.lines().find(|line| line.contains("\"kind\":\"erasure\"")).expect("a reminder");
+    let user = good.lines().find(|line| line.contains("\"kind\":\"user\"")).expect("a user");
+    for bad in [
+        // Settings that nobody could have set, and parts that are too large.
+        good.replacen("\"set\":{", "\"set\":{\"token.access_timeout\":999999999999,", 1),
+        good.replacen("\"set\":{", "\"set\":{\"token.unknown\":1,", 1),
+        good.replacen("\"set\":{", "\"set\":{\"cookie_domain\":\"other.example\",", 1),
+        good.replacen("\"custom_payload\":{}", &huge, 1),
+        // A reminder about somebody else's people.
+        format!(
+            "{}{}\n",
+            good.replace(reminder, ""),
+            reminder.replace("\"tenant\":\"org_company_a\"", "\"tenant\":\"org_other\"")
+        ),
+        // Records that are none of their kind, or say they are another.
+        good.replacen("\"session_epoch\"", "\"epoch_session\"", 1),
+        good.replace(user, &user.replacen("\"id\":\"user:", "\"id\":\"user:0", 1)),
+    ] {
+        assert_ne!(bad, good);
+        import(&there, sealed(&bad).as_bytes()).await.problem(400, "VALIDATION_ERROR");
+        there.system_admin().await.get("/tenants/org_company_a").await.problem(404, "NOT_FOUND");
+    }
+    // Former issuers of others are left out, and what a record is found by is made of it again.
+    let until = "2099-01-01T00:00:00.000000Z";
+    let issuers: Vec<String> = [
+        "http://other.example:8000",
+        "http://localhost:8000",
+        "http://localhost:8000/t/org_other",
+        "http://old.example:8000",
+    ]
+    .iter()
+    .map(|issuer| format!("{{\"issuer\":\"{issuer}\",\"until\":\"{until}\"}}"))
+    .collect();
+    let forged = good
+        .replacen("\"retired_issuers\":[]", &format!("\"retired_issuers\":[{}]", issuers.join(",")), 1)
+        .replace("\"tags\":[\"", "\"tags\":[\"forged:true\",\"");
+    import(&there, sealed(&forged).as_bytes()).await.expect(201);
+    let tenant = there.scope(&a.id).await;
+    let kept = &tenant.profile().tenant.retired_issuers;
+    assert_eq!(kept.iter().map(|r| r.issuer.as_str()).collect::<Vec<_>>(), ["http://old.example:8000"]);
+    let query = kernel::Query::all("user").with_all(vec![kernel::TagMatch::Is("forged:true".to_owned())]);
+    assert!(tenant.records::<UserRecord>().page(query).await.expect("the database").items.is_empty());
+    other.admin().get("/me").await.expect(200);
+}
+
+#[test]
+fn every_record_of_a_tenant_can_be_read_by_an_import() {
+    let known: Vec<&str> = archive::typed::READERS.iter().map(|(kind, _)| *kind).collect();
+    for kind in usso::app::startup::kinds().map(|spec| spec.kind) {
+        let is_platforms = ["instance", "turn", "installation", "tenant"].contains(&kind);
+        assert_ne!(known.contains(&kind), is_platforms, "{kind}");
+    }
+}

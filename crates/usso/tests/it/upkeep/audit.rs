@@ -3,13 +3,15 @@
 use super::faulty::Faulty;
 use crate::app::{Requests, StorageKind, TestApp};
 use kernel::{Record, Stored};
+use protocol::jose::JwkSet;
 use std::sync::Arc;
 use usso::app::jobs;
 use usso::app::upkeep::verify_audit;
 use usso::tenant::TenantScope;
 use usso::tenant::audit::chain::{AuditHead, key};
+use usso::tenant::audit::checkpoint::{self, Checkpoint};
 use usso::tenant::audit::verify::{Finding, Report};
-use usso::tenant::audit::{AuditEvent, erasure};
+use usso::tenant::audit::{AuditEvent, erasure, witness};
 
 const TENANT: &str = "org_default";
 
@@ -283,4 +285,181 @@ async fn another_master_key_doesnt_open_the_chain() {
     let own = log.app.state.registry.seal();
     let none = verify_audit::verify(log.app.state.registry.system(), own, Some("org_none")).await;
     assert!(none.is_err_and(|e| e.to_string().contains("org_none")));
+}
+
+const DAY: u64 = 86_400;
+
+/// A log with a checkpoint after its first events, some more events, and another checkpoint.
+async fn with_checkpoints() -> Log {
+    let log = Log::new().await;
+    for name in ["dave", "erin"] {
+        log.app.wait(3_700);
+        log.app.audit(TENANT).await;
+        log.app.user(name).await;
+        log.app.audit(TENANT).await;
+    }
+    log.app.wait(3_700);
+    log.app.audit(TENANT).await;
+    log
+}
+
+#[tokio::test]
+async fn checkpoints_are_part_of_what_is_verified() {
+    let log = with_checkpoints().await;
+    let report = log.verify().await;
+    assert_eq!((report.checkpoints, report.findings.len()), (3, 0), "{report:?}");
+    let made = checkpoint::all(&log.scope).await.expect("the database");
+    // Changed in any part, or signed with another key.
+    let changes: [fn(&mut Checkpoint); 4] = [
+        |made| made.mac = "changed".to_owned(),
+        |made| made.token = made.token.replace('.', ".A"),
+        |made| made.previous = 0,
+        |made| made.seal.clear(),
+    ];
+    let records = log.scope.records::<Checkpoint>();
+    for change in changes {
+        let old = records.get(&made[2].id).await.expect("the database").expect("a checkpoint");
+        let mut next = old.record.clone();
+        change(&mut next);
+        let changed = records.replace(&old, next, Vec::new()).await.expect("a write");
+        assert_eq!(log.verify().await.findings, [Finding::BadCheckpoint(made[2].sequence)]);
+        records.replace(&changed, old.record, Vec::new()).await.expect("a write");
+    }
+    let old = records.get(&made[1].id).await.expect("the database").expect("a checkpoint");
+    records.delete(&old, Vec::new()).await.expect("a write");
+    assert_eq!(log.verify().await.findings, [Finding::MissingCheckpoint(made[1].sequence)]);
+}
+
+/// What anybody may have: the export, and the key set.
+async fn published(log: &Log) -> (String, JwkSet) {
+    let admin = log.app.system_admin().await;
+    let export = admin.get("/audit/export").await.expect(200).text();
+    let keys = log.app.anonymous().get("ROOT/.well-known/jwks.json").await.expect(200).text();
+    (export.to_owned(), JwkSet::from_slice(keys.as_bytes()).expect("a key set"))
+}
+
+#[tokio::test]
+async fn who_has_only_the_public_key_sees_that_the_log_was_cut() {
+    let log = with_checkpoints().await;
+    let (export, keys) = published(&log).await;
+    let keys = [keys];
+    let seen = witness::check(&export, &keys, &[]).expect("an export");
+    assert_eq!((seen.checkpoints, seen.findings.len()), (3, 0), "{seen:?}");
+    let lines: Vec<&str> = export.lines().collect();
+    let (events, checkpoints): (Vec<&str>, Vec<&str>) =
+        lines.iter().partition(|line| !line.contains("\"checkpoint\":"));
+    let look = |lines: &[&str], kept: &[String]| {
+        witness::check(&lines.join("\n"), &keys, kept).expect("an export").findings
+    };
+    let cut = &events[..events.len() - 4];
+    let findings = look(&[cut, &checkpoints].concat(), &[]);
+    assert!(findings.len() == 2 && findings.iter().all(|f| f.contains("was cut")), "{findings:?}");
+    // Cutting the checkpoints off as well helps nobody as long as somebody kept one.
+    assert!(look(cut, &[]).is_empty());
+    let kept = [checkpoints.join("\n")];
+    assert!(look(cut, &kept)[0].contains("was cut"));
+    assert!(look(&events, &kept).is_empty());
+    // A gap, another beginning, another order.
+    let gap: Vec<&str> = [&events[..3], &events[4..]].concat();
+    assert!(look(&gap, &[]).iter().any(|finding| finding == "event 4 is missing"));
+    assert!(look(&events[2..], &[]).iter().any(|finding| finding.contains("begins with 3")));
+    // Rewritten from somewhere on, as by a server of its own.
+    let rewritten: Vec<String> = events
+        .iter()
+        .map(|line| line.replace("\"mac\":\"", "\"mac\":\"x").replace("\"prev\":\"", "\"prev\":\"x"))
+        .collect();
+    let rewritten: Vec<&str> = rewritten.iter().map(String::as_str).collect();
+    assert!(look(&rewritten, &kept).iter().any(|finding| finding.contains("not the one that was signed")));
+    assert!(look(&rewritten, &[export.clone()]).iter().any(|finding| finding.contains("another one")));
+    // Somebody else's signature.
+    let other = log.app.tenant("Other", &[]).await;
+    let others = other.anonymous().get("ROOT/.well-known/jwks.json").await.expect(200).text().to_owned();
+    let others = [JwkSet::from_slice(others.as_bytes()).expect("a key set")];
+    let findings = witness::check(&export, &others, &[]).expect("an export").findings;
+    assert!(findings.iter().all(|finding| finding.contains("not signed by one of these keys")));
+    assert_eq!(findings.len(), 3);
+    assert!(witness::check("no export", &others, &[]).is_err());
+}
+
+#[tokio::test]
+async fn what_is_older_than_the_tenant_keeps_it_goes_and_a_checkpoint_stands_for_it() {
+    let log = with_checkpoints().await;
+    let before = log.verify().await;
+    jobs::purge(&log.app.state).await.expect("a purge");
+    assert_eq!(log.verify().await.removed, 0, "nothing is removed unless asked for");
+    log.app.configure(TENANT, serde_json::json!({"audit": {"retention_days": 30}})).await;
+    jobs::purge(&log.app.state).await.expect("a purge");
+    assert_eq!(log.verify().await.removed, 0, "and nothing that is young");
+    log.app.wait(29 * DAY);
+    log.app.user("late").await;
+    log.app.audit(TENANT).await;
+    log.app.wait(DAY + 3_700);
+    jobs::purge(&log.app.state).await.expect("a purge");
+    let report = log.verify().await;
+    assert!(report.findings.is_empty() && report.removed >= before.chained, "{report:?}");
+    assert!(report.chained > 0 && report.checkpoints > 0, "{report:?}");
+    let events = log.app.audit(TENANT).await;
+    let first = events[0].link.as_ref().expect("a link").sequence;
+    assert_eq!(first, report.removed + 1, "the rest is there");
+    let told = events.iter().find(|e| e.event == "audit.removed").expect("an event");
+    assert_eq!(told.data["up_to"], report.removed);
+    // To those outside, too.
+    let (export, keys) = published(&log).await;
+    let seen = witness::check(&export, &[keys], &[]).expect("an export");
+    assert!(seen.findings.is_empty(), "{seen:?}");
+    // The chain goes on, and what was removed stays so.
+    log.app.user("next").await;
+    let report = log.verify().await;
+    assert!(report.findings.is_empty(), "{report:?}");
+    assert_eq!(log.app.audit(TENANT).await[0].link.as_ref().expect("a link").sequence, first);
+    // The end of what was removed can't be moved behind the server's back.
+    log.change_head(|head| head.removed += 1).await;
+    assert!(log.verify().await.findings.contains(&Finding::BadHead));
+}
+
+#[tokio::test]
+async fn a_removal_that_dies_anywhere_leaves_a_whole_chain() {
+    let mut cuts = 0;
+    for writes in 0.. {
+        let log = with_checkpoints().await;
+        log.app.configure(TENANT, serde_json::json!({"audit": {"retention_days": 30}})).await;
+        log.app.wait(40 * DAY);
+        let app = &log.app;
+        app.audit(TENANT).await;
+        let faulty =
+            app.platform_on(Faulty::after(writes, &app.state.registry.system().ports().storage.clone()));
+        let is_done = usso::app::recorder::remove_old(&faulty, app.state.registry.seal()).await.is_ok();
+        let report = log.verify().await;
+        assert!(report.findings.is_empty(), "after {writes} writes: {report:?}");
+        app.user("later").await;
+        usso::app::recorder::remove_old(app.state.registry.system(), app.state.registry.seal())
+            .await
+            .expect("the rest");
+        let report = log.verify().await;
+        assert!(report.findings.is_empty() && report.removed > 0, "after {writes} writes: {report:?}");
+        if is_done {
+            break;
+        }
+        cuts += 1;
+    }
+    assert!(cuts > 10, "{cuts}");
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_dies_anywhere_is_made_all_the_same() {
+    let app = TestApp::on(StorageKind::Memory, |_| {}).await;
+    app.user("alice").await;
+    app.audit(TENANT).await;
+    app.wait(3_700);
+    let storage = app.state.registry.system().ports().storage.clone();
+    for writes in 0..3 {
+        let faulty = app.platform_on(Faulty::after(writes, &storage));
+        drop(jobs::drain_effects(&faulty, app.state.registry.seal()).await);
+        assert!(verify(&app).await.findings.is_empty(), "after {writes} writes");
+        app.user(&format!("user-{writes}")).await;
+    }
+    app.wait(3_700);
+    app.audit(TENANT).await;
+    let report = verify(&app).await;
+    assert!(report.findings.is_empty() && report.checkpoints > 0, "{report:?}");
 }

@@ -16,18 +16,25 @@ pub(super) struct Faulty {
     inner: Arc<dyn Storage>,
     /// How many writes it still does.
     left: AtomicI64,
+    /// Whether the last write it does is done, and the word of it lost.
+    loses: bool,
     tamper: Tamper,
 }
 
 impl Faulty {
     /// Cut off after this many writes.
     pub(super) fn after(writes: i64, inner: &Arc<dyn Storage>) -> Arc<Self> {
-        Arc::new(Self { inner: inner.clone(), left: AtomicI64::new(writes), tamper: |_| () })
+        Arc::new(Self { inner: inner.clone(), left: AtomicI64::new(writes), loses: false, tamper: |_| () })
+    }
+
+    /// Cut off after this many writes, of the last of which nobody hears.
+    pub(super) fn losing(writes: i64, inner: &Arc<dyn Storage>) -> Arc<Self> {
+        Arc::new(Self { inner: inner.clone(), left: AtomicI64::new(writes), loses: true, tamper: |_| () })
     }
 
     /// Never cut off, but dishonest.
     pub(super) fn tampering(tamper: Tamper, inner: &Arc<dyn Storage>) -> Arc<Self> {
-        Arc::new(Self { inner: inner.clone(), left: AtomicI64::new(i64::MAX), tamper })
+        Arc::new(Self { inner: inner.clone(), left: AtomicI64::new(i64::MAX), loses: false, tamper })
     }
 
     fn spend(&self) -> Result<(), StorageError> {
@@ -86,7 +93,11 @@ impl Storage for Faulty {
     ) -> Answer<'a, ()> {
         Box::pin(async move {
             self.spend()?;
-            self.inner.replace(partition, document, expected, effects, now).await
+            self.inner.replace(partition, document, expected, effects, now).await?;
+            if self.loses && self.left.load(Ordering::SeqCst) == 0 {
+                return Err(StorageError::Unavailable("the answer was lost".to_owned()));
+            }
+            Ok(())
         })
     }
 

@@ -81,7 +81,7 @@ pub async fn register(
     let parsed: RegisterAgent = json::parse(&body)?;
     idempotency::once(&tenant, &headers, ("register_agent", &body), async {
         let agent = service::register(&state.identity, &tenant.scope, parsed, &tenant.client()).await?;
-        let view = AgentView::of(tenant.scope.id().as_str(), &agent);
+        let view = AgentView::of(tenant.scope.id().as_str(), &agent, None);
         let tag = HeaderValue::try_from(agent.revision.etag()).unwrap_or(HeaderValue::from_static(""));
         let view = CreatedAgentView::of(view, None, &tenant.issuer());
         Ok((StatusCode::CREATED, [(header::ETAG, tag)], Json(view)).into_response())

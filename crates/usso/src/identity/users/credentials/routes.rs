@@ -9,7 +9,7 @@ use crate::http::list::{ListView, plain};
 use crate::http::{ApiError, AppState, Caller, Json, creating};
 use crate::identity::sign_in::enrolment::schema::AuthenticatorView;
 use crate::identity::users::access::{Asker, allowed};
-use crate::identity::users::admin::may_act_for;
+use crate::identity::users::admin::may_take_over;
 use crate::identity::users::error::UserError;
 use crate::identity::users::model::User;
 use crate::identity::users::schema::{CredentialView, SetCredential, credential_view};
@@ -56,7 +56,7 @@ async fn changeable(
     let (user, is_own) = allowed(scope, user, permission, Asker { scopes: caller.scopes(), own }).await?;
     match &caller.principal {
         Principal::Session { session, .. } if is_own => check_recent(scope, session)?,
-        _ => may_act_for(&state.identity, scope, caller.scopes(), &user).await?,
+        _ => may_take_over(&state.identity, scope, caller.scopes(), &user).await?,
     }
     Ok((user, is_own))
 }

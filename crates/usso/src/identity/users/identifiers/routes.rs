@@ -7,7 +7,7 @@ use crate::http::list::{ListView, plain};
 use crate::http::{ApiError, AppState, Caller, Json, creating};
 use crate::identity::identifiers::{Identifier, NormaliseOptions};
 use crate::identity::users::access::{Asker, allowed};
-use crate::identity::users::admin::may_act_for;
+use crate::identity::users::admin::may_take_over;
 use crate::identity::users::error::UserError;
 use crate::identity::users::model::User;
 use crate::identity::users::schema::{AddIdentifier, IdentifierView, UpdateIdentifier, identifier_view};
@@ -51,7 +51,7 @@ async fn changeable(
     let own = caller.is_in_person().then_some(&caller.user.id);
     let (user, is_own) = allowed(scope, user, permission, Asker { scopes: caller.scopes(), own }).await?;
     if !is_own {
-        may_act_for(&state.identity, scope, caller.scopes(), &user).await?;
+        may_take_over(&state.identity, scope, caller.scopes(), &user).await?;
     }
     Ok(user)
 }

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 /// Seconds an invitation is kept after it ended, so that its token is answered "over" rather than "unknown".
 const KEPT: i64 = 30 * 86_400;
 
+/// Seconds after its end in which one that was being accepted can be finished.
+const FINISH: i64 = 3_600;
+
 /// Who is invited.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "by", rename_all = "snake_case")]
@@ -109,8 +112,8 @@ impl Invitation {
     pub fn waits_for(&self, user: &UserId, now: Timestamp) -> bool {
         match &self.state {
             State::Pending => now < self.expires_at,
-            // What they began they can finish.
-            State::Claimed { by } => by == user,
+            // What they began they can finish, but not for ever.
+            State::Claimed { by } => by == user && now < self.expires_at.plus_seconds(FINISH),
             State::Accepted { .. } | State::Declined { .. } => false,
         }
     }

@@ -9,7 +9,7 @@ use crate::identity::workspaces::members::service as members;
 use crate::identity::workspaces::model::Workspace;
 use crate::identity::workspaces::service::{self as workspaces, WorkspaceError};
 use crate::tenant::audit::Event;
-use crate::tenant::{Actor, TenantScope};
+use crate::tenant::{Actor, ClientInfo, TenantScope};
 use kernel::{
     Change, InvitationId, Key, Query, Record, StorageError, Stored, TagMatch, Timestamp, UserId, WorkspaceId,
 };
@@ -20,6 +20,8 @@ const DAYS: u32 = 7;
 /// And at most.
 const MAX_DAYS: u32 = 90;
 const DAY: i64 = 86_400;
+/// Seconds after which who began to accept one is taken to have vanished.
+const CLAIM: i64 = 300;
 
 /// How many invitations of a workspace may wait.
 pub const MAX_PENDING: u64 = 1_000;
@@ -152,6 +154,7 @@ pub async fn resend(
     asker: &Asker<'_>,
 ) -> Result<(Stored<Invitation>, String), WorkspaceError> {
     may_assign(identity.roles(), tenant, asker.scopes, &found.roles).await?;
+    let found = taken_up(tenant, found.clone()).await?;
     let token = b64url::encode(tenant.token::<32>());
     let sent = tenant
         .records::<Invitation>()
@@ -216,6 +219,37 @@ pub async fn sweep(tenant: &TenantScope, id: &WorkspaceId, asker: &Asker<'_>) ->
     }
 }
 
+/// An invitation as it is; one that somebody began to accept long ago is ended: whoever became a member has accepted it,
+/// and else it waits again.
+async fn taken_up(
+    tenant: &TenantScope,
+    found: Stored<Invitation>,
+) -> Result<Stored<Invitation>, WorkspaceError> {
+    let State::Claimed { by } = &found.state else { return Ok(found) };
+    if tenant.now() < found.updated_at.plus_seconds(CLAIM) {
+        return Ok(found);
+    }
+    let claimer = tenant.records::<User>().get(by.as_str()).await?;
+    let is_member = claimer.is_some_and(|user| {
+        user.deleted_at.is_none() && user.workspace(Some(found.workspace_id.as_str())).is_some()
+    });
+    let (state, name) = if is_member {
+        (State::Accepted { by: by.clone() }, "invitation.accepted")
+    } else {
+        (State::Pending, "invitation.released")
+    };
+    let next = Invitation { state, ..found.record.clone() };
+    let event = Event::new(name, Actor::System, found.id.as_str(), &ClientInfo::local())
+        .with("workspace_id", found.workspace_id.as_str())
+        .with("claimed_by", by.as_str())
+        .effect(tenant);
+    match tenant.records::<Invitation>().replace(&found, next, vec![event]).await {
+        // They, or somebody else, went on meanwhile.
+        Err(StorageError::Conflict) => Err(WorkspaceError::Stale),
+        next => Ok(next?),
+    }
+}
+
 /// The invitation of a token, and where it leads.
 ///
 /// # Errors
@@ -227,7 +261,7 @@ async fn find(
 ) -> Result<(Stored<Invitation>, Stored<Workspace>), WorkspaceError> {
     workspaces::check_enabled(tenant)?;
     let found = tenant.records::<Invitation>().find(&Key::new("token", &digest(token))).await?;
-    let found = found.ok_or(WorkspaceError::NotFound)?;
+    let found = taken_up(tenant, found.ok_or(WorkspaceError::NotFound)?).await?;
     match workspaces::get(tenant, found.workspace_id.as_str()).await {
         Ok(workspace) if workspace.is_open() => Ok((found, workspace)),
         Ok(_) | Err(WorkspaceError::NotFound) => Err(WorkspaceError::Gone),

@@ -9,8 +9,8 @@ use crate::identity::workspaces::access::Asker;
 use crate::identity::workspaces::model::Workspace;
 use crate::identity::workspaces::service::{self as workspaces, MAX_ROLES, WorkspaceError};
 use crate::identity::{Identity, stale_user};
-use crate::tenant::TenantScope;
 use crate::tenant::audit::Event;
+use crate::tenant::{Actor, ClientInfo, TenantScope};
 use kernel::{Change, Query, Record, Stored, TagMatch, Timestamp, UserId};
 
 /// How many workspaces a user may belong to.
@@ -104,6 +104,26 @@ pub async fn check_membership(
             }
             Ok(_) | Err(WorkspaceError::NotFound) => {}
             Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+/// Takes those workspaces back from a user that were deleted while they were given. Whoever deletes a workspace marks it
+/// before taking it from its members: either they saw this one, or this is seen.
+///
+/// # Errors
+/// When the database is away.
+pub async fn take_back_deleted(
+    identity: &Identity,
+    tenant: &TenantScope,
+    (old, next): (&User, &Stored<User>),
+    author: (&Actor, &ClientInfo),
+) -> Result<(), WorkspaceError> {
+    for id in next.workspace_ids.iter().filter(|id| old.workspace(Some(id)).is_none()) {
+        match workspaces::get(tenant, id).await {
+            Err(WorkspaceError::NotFound) => take_away(identity, tenant, id, &next.id, author).await?,
+            found => drop(found?),
         }
     }
     Ok(())
@@ -293,12 +313,23 @@ async fn take(
     user: &UserId,
     asker: &Asker<'_>,
 ) -> Result<(), WorkspaceError> {
-    let (id, now) = (workspace.id.as_str(), tenant.now());
+    take_away(identity, tenant, workspace.id.as_str(), user, (&asker.actor, &asker.client)).await
+}
+
+async fn take_away(
+    identity: &Identity,
+    tenant: &TenantScope,
+    id: &str,
+    user: &UserId,
+    (actor, client): (&Actor, &ClientInfo),
+) -> Result<(), WorkspaceError> {
+    let now = tenant.now();
     changed(identity, tenant, user, |old| {
         let mut next = old.clone();
         next.workspace_ids.retain(|own| own != id);
         settle(&mut next, now);
-        Ok((next, asker.event("workspace.member_removed", user.as_str()).with("workspace_id", id)))
+        let event = Event::new("workspace.member_removed", actor.clone(), user.as_str(), client);
+        Ok((next, event.with("workspace_id", id)))
     })
     .await
     .map(drop)
