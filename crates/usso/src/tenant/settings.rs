@@ -9,9 +9,11 @@ use crate::tenant::patch::merge;
 use kernel::problem::FieldError;
 use serde_json::{Map, Value, json};
 
+mod captcha;
 mod login_flow;
 mod nested;
 
+pub use captcha::CaptchaMode;
 pub use login_flow::{LoginFlow, LoginStep};
 use nested::{put_nested, take_nested};
 
@@ -264,27 +266,6 @@ impl Config {
             cookie_domain: self.text("cookie_domain"),
             cors_origins: self.texts("cors_origins"),
             audit_retention_days: self.by_name("audit.retention_days").as_i64(),
-        }
-    }
-}
-
-/// When a captcha is asked for (ruling D32).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CaptchaMode {
-    /// Never.
-    Off,
-    /// After some failures.
-    Risk,
-    /// For every sign-in.
-    Always,
-}
-
-impl CaptchaMode {
-    fn parse(text: &str) -> Self {
-        match text {
-            "risk" => Self::Risk,
-            "always" => Self::Always,
-            _ => Self::Off,
         }
     }
 }
