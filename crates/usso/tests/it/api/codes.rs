@@ -177,7 +177,7 @@ async fn d18_without_a_way_to_send_it_says_so() {
     app.anonymous().post("/auth/reset-password", link).await.problem(503, "DELIVERY_UNAVAILABLE");
     // Nor is it offered.
     let opened = app.anonymous().post("/auth/login", json!({"identifier": ALICE})).await.expect(200);
-    assert_eq!(opened.json["next_step"]["methods"], json!(["password"]));
+    assert_eq!(opened.json["next_step"]["methods"], json!(["password", "webauthn"]));
 }
 
 #[tokio::test]
