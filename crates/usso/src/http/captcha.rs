@@ -1,6 +1,8 @@
 //! Proofs of solved captchas, wherever a request has them (contract 9.5).
 
-use crate::http::cookie;
+use crate::http::{ApiError, Tenant, cookie};
+use crate::identity::captcha::error::CaptchaError;
+use crate::identity::captcha::service::is_satisfied;
 use http::HeaderMap;
 
 /// The header that carries one.
@@ -10,6 +12,18 @@ pub const TOKEN: &str = "x-captcha-token";
 pub fn presented<'a>(headers: &'a HeaderMap, field: Option<&'a str>) -> impl Iterator<Item = &'a str> {
     let header = headers.get(TOKEN).and_then(|value| value.to_str().ok());
     header.into_iter().chain(field).chain(cookie::get(headers, cookie::CAPTCHA))
+}
+
+/// Refuses a request without a proof where every one needs it: before anything is sent that costs somebody money.
+///
+/// # Errors
+/// `CAPTCHA_REQUIRED`.
+pub fn require(tenant: &Tenant, headers: &HeaderMap) -> Result<(), ApiError> {
+    if is_satisfied(&tenant.scope, presented(headers, None), 0)? {
+        Ok(())
+    } else {
+        Err(CaptchaError::Required.into())
+    }
 }
 
 #[cfg(test)]

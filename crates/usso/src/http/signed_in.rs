@@ -10,6 +10,12 @@ use axum::response::{IntoResponse, Response};
 pub fn respond(tenant: &Tenant, device: &Device, step: Step) -> Response {
     match step {
         Step::Verify { methods } => Json(PendingView::verify(&methods)).into_response(),
+        Step::Awaiting { token, expires_in, methods } => {
+            let view = MoreView::awaiting((token.clone(), expires_in), &methods);
+            let mut response = Json(view).into_response();
+            cookie::set_login(response.headers_mut(), tenant, &token, expires_in);
+            response
+        }
         Step::RegistrationRequired => Json(PendingView::registration()).into_response(),
         Step::More { token, expires_in, amr, methods, required, enrol } => {
             let view = MoreView::of((token.clone(), expires_in), amr, (&methods, required), &enrol);

@@ -81,6 +81,14 @@ pub async fn exhausted(tenant: &TenantScope, lane: &Lane) -> Result<Option<u64>,
     Ok(longest)
 }
 
+/// How often an identifier was failed with from this client lately.
+///
+/// # Errors
+/// When the database is away.
+pub async fn lately(tenant: &TenantScope, lane: &Lane) -> Result<u64, StorageError> {
+    Ok(tenant.records::<OneTime>().get(&lane.id).await?.map_or(0, |budget| failures(&budget)))
+}
+
 /// Writes the event of a failure, which may be one of many, and counts it, with the event that tells of the last one the
 /// budget allows. Answers the seconds until the budget is fresh, when this failure was more than it allows.
 ///

@@ -34,7 +34,7 @@ pub async fn request(
     }
     let user = service::find(tenant, identifier).await?;
     let is_sent = match (&user, purpose) {
-        (Some(user), Purpose::Login) => user.may_sign_in(),
+        (Some(user), Purpose::Login) => user.may_sign_in() || user.awaits_identifier,
         (Some(user), Purpose::Verify) => {
             (user.may_sign_in() || user.awaits_identifier) && verification::is_open(user, identifier)
         }

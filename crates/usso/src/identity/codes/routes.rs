@@ -4,7 +4,7 @@ use super::request::{activate, request};
 use super::schema::{Activate, ActivationView, CodeSentView, RequestOtp};
 use super::{Purpose, channel_of};
 use crate::http::error::ErrorView;
-use crate::http::{ApiError, AppState, Json, OptionalCaller, Tenant, caller};
+use crate::http::{ApiError, AppState, Json, OptionalCaller, Tenant, caller, captcha};
 use crate::identity::identifiers::Identifier;
 use crate::identity::sign_in::pending::Pending;
 use crate::identity::sign_in::proof::Method;
@@ -33,6 +33,7 @@ pub async fn request_otp(
     headers: HeaderMap,
     Json(body): Json<RequestOtp>,
 ) -> Result<Json<CodeSentView>, ApiError> {
+    captcha::require(&tenant, &headers)?;
     let scope = &tenant.scope;
     let invalid = |detail: &'static str| ApiError::invalid(Vec::new(), detail);
     let purpose = body.purpose.as_deref().unwrap_or("login");

@@ -5,7 +5,7 @@ use super::request::{redeem, request};
 use super::schema::{LinkParams, LinkSentView, RequestMagicLink, UseMagicLink};
 use crate::http::error::ErrorView;
 use crate::http::list::Params;
-use crate::http::{ApiError, AppState, Json, Tenant, caller, cookie, csrf, own_page, signed_in};
+use crate::http::{ApiError, AppState, Json, Tenant, caller, captcha, cookie, csrf, own_page, signed_in};
 use crate::identity::devices::Device;
 use crate::identity::sign_in::pending::Pending;
 use crate::identity::sign_in::schema::LoginView;
@@ -33,8 +33,10 @@ pub fn router() -> OpenApiRouter<AppState> {
 pub async fn request_magic_link(
     State(state): State<AppState>,
     tenant: Tenant,
+    headers: HeaderMap,
     Json(body): Json<RequestMagicLink>,
 ) -> Result<Json<LinkSentView>, ApiError> {
+    captcha::require(&tenant, &headers)?;
     let identifier = parse(&tenant.scope, body.kind, &body.identifier)?;
     let wanted = body.redirect_url.or(body.return_to);
     let redirect = wanted.as_deref().filter(|target| own_page::is_own(&tenant, target));

@@ -5,7 +5,7 @@ use super::{by_code, by_link, is_current, request};
 use crate::access_control::permission::{Permission, PermissionDenied, Resource};
 use crate::http::caller::Principal;
 use crate::http::error::ErrorView;
-use crate::http::{ApiError, AppState, Caller, Json, OptionalCaller, Tenant};
+use crate::http::{ApiError, AppState, Caller, Json, OptionalCaller, Tenant, captcha};
 use crate::identity::attempts::{self, Client, Lane, Target};
 use crate::identity::sign_in::schema::MessageView;
 use crate::identity::sign_in::{Context, SignInError, parse};
@@ -13,7 +13,7 @@ use crate::identity::users::credentials::{check_recent, set_password};
 use crate::tenant::Actor;
 use crate::tenant::audit::Event;
 use axum::extract::State;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use secrecy::SecretString;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -34,6 +34,7 @@ pub async fn reset_password(
     State(state): State<AppState>,
     tenant: Tenant,
     OptionalCaller(caller): OptionalCaller,
+    headers: HeaderMap,
     Json(body): Json<ResetPassword>,
 ) -> Result<Json<MessageView>, ApiError> {
     let (issuer, client) = (tenant.issuer(), tenant.client());
@@ -43,6 +44,7 @@ pub async fn reset_password(
     let identifier =
         body.identifier.as_deref().map(|typed| parse(&tenant.scope, body.kind, typed)).transpose()?;
     let Some(password) = body.new_password.or(body.password) else {
+        captcha::require(&tenant, &headers)?;
         let identifier = identifier.ok_or_else(|| invalid("identifier: is required"))?;
         request(context, &identifier).await?;
         return Ok(Json(MessageView {

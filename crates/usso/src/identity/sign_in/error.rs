@@ -1,5 +1,6 @@
 //! Why somebody can't sign in.
 
+use crate::identity::captcha::error::CaptchaError;
 use crate::identity::credentials::HashError;
 use crate::identity::identifiers::{IdentifierError, IdentifierKind};
 use crate::identity::links::LinkError;
@@ -48,6 +49,9 @@ pub enum SignInError {
     /// A link that can't be used (any more).
     #[error("the link can't be used")]
     LinkUnusable,
+    /// A captcha is to be solved first.
+    #[error(transparent)]
+    Captcha(#[from] CaptchaError),
     /// There is no way to send it.
     #[error(transparent)]
     Messaging(#[from] MessagingError),
@@ -89,6 +93,7 @@ impl Problem for SignInError {
             }
             Self::User(e) => e.kind(),
             Self::Referral(e) => e.kind(),
+            Self::Captcha(e) => e.kind(),
             Self::Messaging(e) => e.kind(),
             Self::Token(e) => e.kind(),
             Self::Session(e) => e.kind(),
@@ -110,6 +115,7 @@ impl Problem for SignInError {
             Self::MethodNotAllowed(_) | Self::IdentifierNotAllowed(_) => "METHOD_NOT_AVAILABLE",
             Self::User(e) => e.code(),
             Self::Referral(e) => e.code(),
+            Self::Captcha(e) => e.code(),
             Self::Messaging(e) => e.code(),
             Self::Token(e) => e.code(),
             Self::Session(e) => e.code(),
@@ -134,6 +140,7 @@ impl Problem for SignInError {
             Self::Referral(e) => e.detail(),
             Self::LinkUnusable => "This link can't be used: it was used before, or it is too old".into(),
             Self::NotReachable(kind) => format!("Nothing can be sent to a {kind}").into(),
+            Self::Captcha(e) => e.detail(),
             Self::Messaging(e) => e.detail(),
             Self::Token(e) => e.detail(),
             Self::Session(e) => e.detail(),

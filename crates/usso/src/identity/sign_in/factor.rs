@@ -6,11 +6,14 @@
 use super::proof::{Method, Proof};
 use super::{Context, SignInError, authenticator, password};
 use crate::identity::attempts::{self, Client, Lane, Target};
+use crate::identity::captcha::error::CaptchaError;
+use crate::identity::captcha::service as captcha;
 use crate::identity::codes::{self, Purpose};
 use crate::identity::identifiers::Identifier;
 use crate::identity::users::model::{User, identifier_key};
 use crate::tenant::Actor;
 use crate::tenant::audit::Event;
+use crate::tenant::settings::CaptchaMode;
 use kernel::{StorageError, Stored};
 use secrecy::SecretString;
 
@@ -21,6 +24,8 @@ pub(super) struct Attempt<'a> {
     pub client: Client,
     pub method: Method,
     pub secret: &'a SecretString,
+    /// What the request has of solved captchas.
+    pub captchas: &'a [String],
 }
 
 /// Checks a factor, and uses it up if it counts once. A code that was sent may be right for an identifier nobody has yet.
@@ -39,6 +44,7 @@ pub(super) async fn check(
     };
     let lane = Lane::of(target, &attempt.client);
     refuse_if_exhausted(context, &lane).await?;
+    ask_for_captcha(context, &attempt, &lane).await?;
     let mut needs_rehash = false;
     let is_right = match attempt.method {
         Method::Password => {
@@ -83,6 +89,29 @@ pub(super) async fn check(
     Ok((Some(user), proof))
 }
 
+/// Refuses who should have solved a captcha (ruling D32). Where that depends on failures, this is one more.
+async fn ask_for_captcha(
+    context: Context<'_>,
+    attempt: &Attempt<'_>,
+    lane: &Lane,
+) -> Result<(), SignInError> {
+    let mode = context.tenant.profile().settings.captcha_mode;
+    if mode == CaptchaMode::Off {
+        return Ok(());
+    }
+    let failures = attempts::lately(context.tenant, lane).await?;
+    let presented = attempt.captchas.iter().map(String::as_str);
+    if captcha::is_satisfied(context.tenant, presented, failures)? {
+        return Ok(());
+    }
+    if mode == CaptchaMode::Risk
+        && let limited @ SignInError::RateLimited { .. } = refuse(context, attempt, lane).await?
+    {
+        return Err(limited);
+    }
+    Err(CaptchaError::Required.into())
+}
+
 /// Counts a failure; the answer depends on how many there were, never on the guess.
 async fn refuse(
     context: Context<'_>,
@@ -116,7 +145,8 @@ pub(super) async fn refuse_unknown(
     secret: &SecretString,
 ) -> Result<SignInError, SignInError> {
     let client = Client::Address(context.client.ip);
-    let attempt = Attempt { identifier, account: None, client, method: Method::Password, secret };
+    let attempt =
+        Attempt { identifier, account: None, client, method: Method::Password, secret, captchas: &[] };
     match check(context, attempt).await {
         Err(error) => Ok(error),
         Ok(_) => Ok(SignInError::InvalidCredentials),

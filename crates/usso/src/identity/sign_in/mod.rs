@@ -5,6 +5,7 @@
 //! the step that makes the account first. Existing and unknown accounts take the same path, the same time and the same
 //! words (ruling D28); where registration is open that is impossible, and documented.
 
+mod approval;
 mod authenticator;
 pub mod enrolment;
 mod error;
@@ -62,6 +63,8 @@ pub struct Input {
     pub device: Device,
     /// The token of an unfinished sign-in.
     pub temporary: Option<String>,
+    /// What the request has of solved captchas.
+    pub captchas: Vec<String>,
 }
 
 /// What a session is to be like.
@@ -102,6 +105,15 @@ pub enum Step {
     /// Nothing is proven yet: one of these methods.
     Verify {
         /// The methods open to this kind of identifier.
+        methods: Vec<Method>,
+    },
+    /// Registered, unless there was an account; nothing more is told until the identifier is proven.
+    Awaiting {
+        /// Carries what was shown, see [`Pending`].
+        token: String,
+        /// Seconds it is good.
+        expires_in: i64,
+        /// What proves the identifier.
         methods: Vec<Method>,
     },
     /// An identifier is proven that nobody has, and nobody may take.
@@ -171,6 +183,9 @@ pub async fn advance(context: Context<'_>, input: Input) -> Result<Step, SignInE
         register::check_open(tenant, input.referral_code.as_deref())?;
     }
     let mut account = users::service::find(tenant, &identifier).await?;
+    if approval::is_neutral(tenant, &identifier, (input.register, method, account.as_ref())) {
+        return approval::register(context, (&identifier, account.as_ref()), &input, secret).await;
+    }
     if account.is_none() && input.register != Register::No && method == Method::Password {
         match register::register(context, &identifier, &input, secret).await {
             // Somebody registered it in the meantime: go on as if it had been there.
@@ -190,8 +205,14 @@ pub async fn advance(context: Context<'_>, input: Input) -> Result<Step, SignInE
     // Whoever signs in by name gets their code at the address that is proven to be theirs.
     let reached = pending.as_ref().zip(account.as_ref()).and_then(|(_, user)| reached_by(user, method));
     let identifier = reached.unwrap_or(identifier);
-    let attempt =
-        factor::Attempt { identifier: &identifier, account: account.as_ref(), client, method, secret };
+    let attempt = factor::Attempt {
+        identifier: &identifier,
+        account: account.as_ref(),
+        client,
+        method,
+        secret,
+        captchas: &input.captchas,
+    };
     let (user, proof) = factor::check(context, attempt).await?;
     let Some(user) = user else {
         let new = Newcomer { identifier, name: input.name, referral_code: input.referral_code };

@@ -9,7 +9,7 @@ use crate::http::caller::{AgentCredential, Presented, Principal, Source};
 use crate::http::error::{ErrorView, storage};
 use crate::http::list::Params;
 use crate::http::{
-    ApiError, AppState, Caller, Json, OptionalJson, Tenant, caller, cookie, csrf, idempotency, json,
+    ApiError, AppState, Caller, Json, OptionalJson, Tenant, caller, captcha, cookie, csrf, idempotency, json,
     own_page as pages, signed_in,
 };
 use crate::identity::agents::auth as agents;
@@ -95,7 +95,9 @@ async fn sign_in(
     register: Register,
 ) -> Result<Response, ApiError> {
     let device = Device::parse(cookie::get(headers, cookie::DEVICE));
-    let input = input(request, register, (device.clone(), caller::temporary(headers).map(str::to_owned)))?;
+    let temporary = caller::temporary(headers).map(str::to_owned);
+    let mut input = input(request, register, (device.clone(), temporary))?;
+    input.captchas.extend(captcha::presented(headers, None).map(str::to_owned));
     let (issuer, client) = (tenant.issuer(), tenant.client());
     let context =
         Context { identity: &state.identity, tenant: &tenant.scope, issuer: &issuer, client: &client };
@@ -151,6 +153,7 @@ fn input(
         },
         device,
         temporary,
+        captchas: request.captcha.into_iter().chain(request.altcha).collect(),
     })
 }
 

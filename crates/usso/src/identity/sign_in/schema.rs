@@ -42,6 +42,10 @@ pub struct Login {
     pub name: Option<String>,
     /// The code by which somebody brought the new account.
     pub referral_code: Option<String>,
+    /// The proof of a solved captcha, where one is asked for.
+    pub captcha: Option<String>,
+    /// The same as `captcha`.
+    pub altcha: Option<String>,
     /// The audience of the access tokens.
     pub audience: Option<String>,
     /// The workspace to work in: one of the user's.
@@ -280,6 +284,11 @@ pub struct TemporaryView {
 }
 
 impl MoreView {
+    /// The identifier is to be proven before anything else is told.
+    pub fn awaiting(token: (String, i64), methods: &[Method]) -> Self {
+        Self { status: "verification_required", ..Self::of(token, Vec::new(), (methods, 1), &[]) }
+    }
+
     /// So many of these methods are needed.
     pub fn of(
         (temporary, expires_in): (String, i64),
