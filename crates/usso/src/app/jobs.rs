@@ -154,47 +154,67 @@ async fn drain_to(
     loop {
         let due = system.effects_due(BATCH).await?;
         let is_last = due.len() < BATCH as usize;
-        let (events, others): (Vec<_>, Vec<_>) =
-            due.into_iter().partition(|stored| stored.effect.topic == Topic::Audit);
-        let mut outcomes = recorder::record(system, master, events).await;
-        let (messages, others): (Vec<_>, Vec<_>) =
-            others.into_iter().partition(|stored| stored.effect.topic == Topic::Message);
-        let taken = post.map_or_else(
-            || put_off(&messages, system.now()),
-            |post| post.take(messages.clone(), system.now()),
-        );
-        for stored in others {
-            let scope = recorder::scope_of(system, &stored.partition);
-            let outcome = match stored.effect.topic {
-                Topic::Tally => tally::tell(&scope, &stored.effect.payload).await,
-                Topic::Checkpoint => recorder::sign(system, master, &stored.partition).await,
-                // Nothing makes these yet; keeping them for a version that knows them loses none.
-                topic => Err(StorageError::Corrupt(format!("no worker for {}", topic.as_str()))),
-            };
-            outcomes.push((stored.position, outcome));
-        }
-        let (mut settled, mut away) = (taken, None);
-        for (position, outcome) in outcomes {
-            let settlement = match outcome {
-                Ok(()) => Settlement::Done,
-                Err(error @ StorageError::Unavailable(_)) => {
-                    away = Some(error);
-                    continue;
-                }
-                Err(error) => {
-                    tracing::error!(%error, position = position.0, "an effect failed");
-                    Settlement::RetryAt(system.now().plus_seconds(RETRY_AFTER))
-                }
-            };
-            settled.push((position, settlement));
-        }
-        system.effects_settle(&settled).await?;
-        match away {
-            Some(error) => return Err(error),
-            None if is_last => return Ok(()),
-            None => {}
+        carry_out((system, master, post), due).await?;
+        if is_last {
+            return Ok(());
         }
     }
+}
+
+/// As [`drain_effects`], those included that are for later: counts are told and checkpoints signed before their time.
+/// For an installation that is about to be left.
+///
+/// # Errors
+/// When the database is away.
+pub async fn finish_effects(system: &SystemScope, master: &SealingKey) -> Result<(), StorageError> {
+    let ever = Timestamp::from_unix_micros(i64::MAX);
+    // Carrying one out may make another. What fails stays where it is.
+    while carry_out((system, master, None), system.ports().storage.effects_due(ever, BATCH).await?).await? > 0
+    {
+    }
+    Ok(())
+}
+
+/// Carries out these effects; answers how many were.
+async fn carry_out(
+    (system, master, post): (&SystemScope, &SealingKey, Option<&Post>),
+    due: Vec<StoredEffect>,
+) -> Result<usize, StorageError> {
+    let (events, others): (Vec<_>, Vec<_>) =
+        due.into_iter().partition(|stored| stored.effect.topic == Topic::Audit);
+    let mut outcomes = recorder::record(system, master, events).await;
+    let (messages, others): (Vec<_>, Vec<_>) =
+        others.into_iter().partition(|stored| stored.effect.topic == Topic::Message);
+    let taken = post
+        .map_or_else(|| put_off(&messages, system.now()), |post| post.take(messages.clone(), system.now()));
+    for stored in others {
+        let scope = recorder::scope_of(system, &stored.partition);
+        let outcome = match stored.effect.topic {
+            Topic::Tally => tally::tell(&scope, &stored.effect.payload).await,
+            Topic::Checkpoint => recorder::sign(system, master, &stored.partition).await,
+            // Nothing makes these yet; keeping them for a version that knows them loses none.
+            topic => Err(StorageError::Corrupt(format!("no worker for {}", topic.as_str()))),
+        };
+        outcomes.push((stored.position, outcome));
+    }
+    let (mut settled, mut away) = (taken, None);
+    for (position, outcome) in outcomes {
+        let settlement = match outcome {
+            Ok(()) => Settlement::Done,
+            Err(error @ StorageError::Unavailable(_)) => {
+                away = Some(error);
+                continue;
+            }
+            Err(error) => {
+                tracing::error!(%error, position = position.0, "an effect failed");
+                Settlement::RetryAt(system.now().plus_seconds(RETRY_AFTER))
+            }
+        };
+        settled.push((position, settlement));
+    }
+    system.effects_settle(&settled).await?;
+    let done = settled.iter().filter(|(_, settlement)| *settlement == Settlement::Done).count();
+    away.map_or(Ok(done), Err)
 }
 
 /// Where nothing is delivered, messages wait.

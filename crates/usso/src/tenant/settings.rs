@@ -9,9 +9,13 @@ use crate::tenant::patch::merge;
 use kernel::problem::FieldError;
 use serde_json::{Map, Value, json};
 
+mod captcha;
 mod login_flow;
+mod nested;
 
+pub use captcha::CaptchaMode;
 pub use login_flow::{LoginFlow, LoginStep};
+use nested::{put_nested, take_nested};
 
 /// What values a setting takes.
 #[derive(Debug, Clone, Copy)]
@@ -266,27 +270,6 @@ impl Config {
     }
 }
 
-/// When a captcha is asked for (ruling D32).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CaptchaMode {
-    /// Never.
-    Off,
-    /// After some failures.
-    Risk,
-    /// For every sign-in.
-    Always,
-}
-
-impl CaptchaMode {
-    fn parse(text: &str) -> Self {
-        match text {
-            "risk" => Self::Risk,
-            "always" => Self::Always,
-            _ => Self::Off,
-        }
-    }
-}
-
 /// What an account that somebody registered waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Approval {
@@ -475,35 +458,6 @@ fn field_error(name: &str, msg: String) -> FieldError {
     let mut loc = vec!["body".into(), "config".into()];
     loc.extend(name.split('.').map(|part| part.to_owned().into()));
     FieldError { loc, msg, kind: "value".into() }
-}
-
-fn take_nested(map: &mut Map<String, Value>, path: &str) -> Option<Value> {
-    match path.split_once('.') {
-        None => map.remove(path),
-        Some((head, tail)) => {
-            let inner = map.get_mut(head)?.as_object_mut()?;
-            let value = take_nested(inner, tail);
-            if inner.is_empty() {
-                map.remove(head);
-            }
-            value
-        }
-    }
-}
-
-fn put_nested(map: &mut Map<String, Value>, path: &str, value: Value) {
-    match path.split_once('.') {
-        None => drop(map.insert(path.to_owned(), value)),
-        Some((head, tail)) => {
-            let inner = map.entry(head).or_insert_with(|| json!({}));
-            if !inner.is_object() {
-                *inner = json!({});
-            }
-            if let Some(inner) = inner.as_object_mut() {
-                put_nested(inner, tail, value);
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! The records are those of one moment. What the installation's master key seals is opened and travels sealed under the
 //! passphrase of the file with everything else; passwords and API keys are digests and travel as they are. What is bound
-//! to the installation itself stays behind: answers kept for `Idempotency-Key`.
+//! to the installation itself stays behind: answers kept for `Idempotency-Key`, and counts that are still to be told here.
 //!
 //! An import takes the tenant's names first, with a record that serves nobody and that clears itself away; the tenant's
 //! own record comes last and puts everything into service at once.
@@ -14,7 +14,7 @@ pub mod typed;
 
 use crate::app::lease;
 use crate::app::master_key::Installation;
-use crate::app::recorder::PLATFORM;
+use crate::app::recorder::{self, PLATFORM};
 use crate::app::upkeep::reseal::{ResealError, Sealed, each_sealed};
 use crate::app::{coherence, jobs, startup};
 use crate::http::AppState;
@@ -125,7 +125,8 @@ fn kinds() -> Vec<&'static str> {
 }
 
 fn is_of_the_installation(document: &Document) -> bool {
-    document.kind == OneTime::KIND && document.id.starts_with("idempotency:")
+    let bound = ["idempotency:", "tally:"];
+    document.kind == OneTime::KIND && bound.iter().any(|purpose| document.id.starts_with(purpose))
 }
 
 /// Writes a tenant into a file.
@@ -139,8 +140,9 @@ pub async fn export(
     authority: Authority<'_>,
 ) -> Result<String, ArchiveError> {
     let (registry, system) = (&state.registry, state.registry.system());
-    // Events under way become records first.
+    // Events under way become records first, and a checkpoint stands for all of them.
     jobs::drain(state).await?;
+    recorder::sign(system, registry.seal(), id.as_str()).await?;
     let found = system.tenant_snapshot(id, kinds(), Tenant::KIND).await?;
     let is_there = found.last().is_some_and(|l| l.document.kind == Tenant::KIND);
     if !is_there {

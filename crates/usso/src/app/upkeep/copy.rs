@@ -9,8 +9,11 @@ use crate::app::lease;
 use crate::app::master_key::{self, Installation, MasterKeyError};
 use crate::app::startup;
 use crate::app::upkeep::checksum::{PAGE, Tally, for_each_page, tally};
-use kernel::{KindSpec, Located, Record, StorageError, Stored, SystemScope, Timestamp};
+use kernel::{KindSpec, Located, Record, StorageError, Stored, SystemScope, Timestamp, Topic};
 use protocol::seal::SealingKey;
+
+/// How many effects are looked at.
+const PENDING: u32 = 1_000;
 
 /// Why an installation isn't copied.
 #[derive(Debug, thiserror::Error)]
@@ -169,10 +172,12 @@ async fn ready(from: &SystemScope, key: Option<&SealingKey>) -> Result<Stored<In
         return Err(CopyError::Unfinished(MasterKeyError::HalfRotated));
     }
     if let Some(key) = key.filter(|key| original.admits(key).is_ok()) {
-        jobs::drain_effects(from, key).await.map_err(source)?;
+        jobs::finish_effects(from, key).await.map_err(source)?;
     }
     let ever = Timestamp::from_unix_micros(i64::MAX);
-    let pending = from.ports().storage.effects_due(ever, 1).await.map_err(source)?;
+    let mut pending = from.ports().storage.effects_due(ever, PENDING).await.map_err(source)?;
+    // Without the key no checkpoint can be signed; the next one stands for it.
+    pending.retain(|stored| stored.effect.topic != Topic::Checkpoint);
     if pending.is_empty() { Ok(original) } else { Err(CopyError::Pending) }
 }
 

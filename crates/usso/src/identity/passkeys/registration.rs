@@ -140,7 +140,7 @@ async fn add(
         }
         let mut next = old.record.clone();
         next.credentials.push(new.clone());
-        Ok(Some((next, "user.passkey_registered", vec!["credentials".to_owned()])))
+        Ok(Some((next, "user.passkey_added", vec!["credentials".to_owned()])))
     })
     .await;
     match changed {

@@ -32,8 +32,8 @@ pub async fn apply(
     let before = scope.now().plus_seconds(-days * DAY);
     let old = checkpoint::all(scope).await?.into_iter().filter(|made| made.at <= before);
     // What the head doesn't know of yet isn't one to rely on.
-    let old = old.filter(|made| made.sequence > head.removed && made.sequence <= head.checkpoint);
-    let Some(last) = old.last() else { return Ok(()) };
+    let mut old = old.filter(|made| made.sequence > head.removed && made.sequence <= head.checkpoint);
+    let Some(last) = old.next_back() else { return Ok(()) };
     let chain = Chain::open(master, owner, &head.key).map_err(|e| StorageError::Corrupt(e.to_string()))?;
     super::recorder::write_last(scope, &head).await?;
     let (removed, removed_mac) = (last.sequence, last.mac.clone());

@@ -614,7 +614,7 @@ async fn wa_14_adding_and_removing_a_passkey_needs_a_fresh_sign_in() {
     again.delete(&format!("/credentials/{id}")).await.is(200);
     refused(&submit(&app, key.forger().get(&options(&app, None).await)).await);
     let events: Vec<String> = app.audit("org_default").await.into_iter().map(|e| e.event).collect();
-    for event in ["user.passkey_registered", "user.credential_removed"] {
+    for event in ["user.passkey_added", "user.credential_removed"] {
         assert!(events.iter().any(|e| e == event), "{event}");
     }
     assert!(app.platform_events().await.iter().any(|e| e == "tenant.rp_id_settled"));
@@ -921,4 +921,38 @@ async fn whatever_an_authenticator_sends_is_answered() {
         other["response"]["authenticatorData"] = b64url::encode([data.as_slice(), tail].concat()).into();
         refused(&submit(&app, other).await);
     }
+}
+
+#[tokio::test]
+async fn wa_14_adding_and_removing_a_passkey_is_told_by_mail() {
+    let app = TestApp::new().await;
+    let alice = app.user("alice").await;
+    alice.post("/auth/activate", json!({"identifier": alice.identifier})).await.is(200);
+    let code = app.last_letter().await.code();
+    alice.post("/auth/activate", json!({"identifier": alice.identifier, "code": code})).await.is(200);
+    let mut key = SecurityKey::new();
+    let added = key.register(&alice).await.expect(200);
+    alice.delete(&format!("/credentials/{}", added.str("id"))).await.is(200);
+    let letters = app.outbox().await;
+    let told: Vec<_> = letters.iter().filter(|letter| letter.template == "security_notice").collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told.iter().all(|letter| letter.to == alice.identifier));
+    assert!(told[0].text.contains("A passkey was added"));
+    assert!(told[1].text.contains("A way to sign in was removed"));
+}
+
+#[tokio::test]
+async fn soc_03_a_passkey_that_waited_for_the_owner_of_an_address_is_gone_when_they_come() {
+    let app = TestApp::new().await;
+    // Somebody registers an address that isn't theirs, with a passkey of their own.
+    let (squatter, mut key) = owner(&app, "alice").await;
+    key.sign_in(&app.anonymous()).await.is(200);
+    // Its owner signs in with a code that was sent there.
+    let guest = app.anonymous();
+    guest.post("/auth/request-otp", json!({"identifier": squatter.identifier})).await.is(200);
+    let code = app.last_letter().await.code();
+    let login = json!({"identifier": squatter.identifier, "method": "email/otp", "secret": code});
+    guest.post("/auth/login", login).await.is(200);
+    refused(&key.sign_in(&app.anonymous()).await);
+    squatter.get("/me").await.is(401);
 }

@@ -370,7 +370,9 @@ async fn who_has_only_the_public_key_sees_that_the_log_was_cut() {
         .collect();
     let rewritten: Vec<&str> = rewritten.iter().map(String::as_str).collect();
     assert!(look(&rewritten, &kept).iter().any(|finding| finding.contains("not the one that was signed")));
-    assert!(look(&rewritten, &[export.clone()]).iter().any(|finding| finding.contains("another one")));
+    assert!(
+        look(&rewritten, std::slice::from_ref(&export)).iter().any(|finding| finding.contains("another one"))
+    );
     // Somebody else's signature.
     let other = log.app.tenant("Other", &[]).await;
     let others = other.anonymous().get("ROOT/.well-known/jwks.json").await.expect(200).text().to_owned();

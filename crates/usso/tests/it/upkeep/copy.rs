@@ -210,6 +210,25 @@ async fn events_under_way_are_carried_out_before_the_copy() {
 }
 
 #[tokio::test]
+async fn counts_and_checkpoints_for_later_are_not_lost_by_a_copy() {
+    let app = TestApp::new().await;
+    let alice = app.user("alice").await;
+    for _ in 0..5 {
+        alice.get("/audit").await.is(403);
+    }
+    let database = Arc::new(Database::open(StorageKind::Memory).await);
+    copied(&app, database.storage()).await.expect("the copy");
+    let moved = app.moved_to(&database).await;
+    let denied = moved.audit(alice.tenant_id()).await.into_iter().filter(|e| e.event == "permission.denied");
+    let counts: Vec<u64> =
+        denied.map(|e| e.data.get("count").map_or(1, |n| n.as_u64().expect("a number"))).collect();
+    assert_eq!(counts.iter().sum::<u64>(), 5, "{counts:?}");
+    let scope = moved.scope(alice.tenant_id()).await;
+    assert!(!usso::tenant::audit::checkpoint::all(&scope).await.expect("the database").is_empty());
+    crate::upkeep::audit_is_whole(&moved).await;
+}
+
+#[tokio::test]
 async fn an_empty_source_is_refused() {
     let app = TestApp::new().await;
     let empty = app.platform_on(nothing().await);
