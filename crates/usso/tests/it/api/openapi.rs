@@ -16,7 +16,7 @@ async fn the_document_is_served_and_complete() {
             let id = operation["operationId"].as_str().unwrap_or_else(|| panic!("{method} {path} has no id"));
             assert!(ids.insert(id.to_owned()), "{id} twice");
             let responses = operation["responses"].as_object().unwrap();
-            assert!(responses.keys().any(|status| status.starts_with('2')), "{method} {path}");
+            assert!(responses.keys().any(|status| status.starts_with(['2', '3'])), "{method} {path}");
             for (status, response) in responses.iter().filter(|(status, _)| status.starts_with('4')) {
                 let schema = &response["content"]["application/json"]["schema"]["$ref"];
                 assert_eq!(schema, "#/components/schemas/ErrorView", "{method} {path} {status}");
@@ -53,7 +53,9 @@ async fn every_described_operation_is_routed() {
             let target =
                 format!("ROOT{}", path.replace("{session_id}", "session:x").replace("{tenant_id}", "org_x"));
             let answer = app.anonymous().send(&method.to_uppercase(), &target, ()).await;
-            assert!(!matches!(answer.status, 404 | 405), "{method} {path} answered {}", answer.text());
+            // Nobody has set up a provider.
+            let is_missing = answer.status == 404 && !path.contains("/oauth/{provider}/");
+            assert!(!is_missing && answer.status != 405, "{method} {path} answered {}", answer.text());
             assert!(answer.status < 500, "{method} {path} answered {}", answer.text());
         }
     }
