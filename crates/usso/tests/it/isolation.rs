@@ -812,7 +812,11 @@ async fn public(
     }
     // A refresh cookie of B's own works, and rotates as it should.
     let cell = |what: &str| format!("{} by {who} (cookie {in_cookie}) via {way:?}, {what}", operation.id);
-    let id = if row.id == Id::Invitation { walk.world.token_a.as_str() } else { "nobody" };
+    let id = match row.id {
+        Id::Invitation => walk.world.token_a.as_str(),
+        _ if operation.path.contains('{') => "nobody",
+        _ => "",
+    };
     let base = Cell { way, credential: credential.as_ref(), in_cookie, id, body: None, query: None };
     for (body, status) in &row.foreign {
         let has_own_cookie = in_cookie && *is_own && *body == json!({});

@@ -126,11 +126,6 @@ impl Provider {
         self.book().forged = Some(token.to_owned());
     }
 
-    /// Whether it says who it is when it answers (RFC 9207).
-    pub fn name_itself(&self, names: bool) {
-        self.book().names_itself = names;
-    }
-
     /// From now on it takes connections and answers nothing.
     pub fn hang(&self) {
         self.book().hangs = true;
