@@ -11,8 +11,8 @@ use crate::identity::{
     users, workspaces,
 };
 use crate::tenant::{audit, keys, messaging, tenants};
+use crate::web;
 use axum::Router;
-use axum::response::Redirect;
 use axum::routing::{get, post};
 use bytes::Bytes;
 use utoipa::OpenApi;
@@ -97,7 +97,6 @@ fn aliases() -> Router<AppState> {
     Router::new()
         .nest(API, api)
         .route("/website/jwks.json", get(keys::routes::jwks))
-        .route("/", get(|| async { Redirect::to("/api/sso/v1/docs") }))
 }
 
 /// The OpenAPI 3.1 document.
@@ -125,5 +124,5 @@ pub fn router(state: AppState) -> Router {
     state.auth_paths.get_or_init(|| auth_paths);
     state.openapi.get_or_init(|| Bytes::from(serde_json::to_vec(&document).unwrap_or_default()));
     let (described, _) = described().split_for_parts();
-    described.merge(aliases()).with_state(state)
+    described.merge(aliases()).merge(web::router()).with_state(state)
 }

@@ -4,6 +4,7 @@ use crate::http::request_info::SharedInfo;
 use crate::http::tenant::select;
 use crate::http::{ApiError, AppState, RequestInfo, client_ip, cors, denied, visit};
 use crate::tenant::{Selection, SelectionError, keys};
+use crate::web;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
@@ -56,6 +57,7 @@ impl Edge {
         let (method, target) = (parts.method.clone(), parts.uri.path_and_query().cloned());
         let path = target.as_ref().map_or("/", PathAndQuery::path);
         let origin = parts.headers.get(header::ORIGIN).cloned();
+        let reader = web::Reader::of(&parts);
 
         let mut cross_origin = None;
         if let Some(origin) = origin {
@@ -76,7 +78,10 @@ impl Edge {
         };
         if let Some(error) = response.extensions_mut().remove::<ApiError>() {
             let allow = response.headers_mut().remove(header::ALLOW);
-            response = error.render(info.id());
+            response = match &reader {
+                Some(reader) => web::render(&self.state, &info, reader, error).await,
+                None => error.render(info.id()),
+            };
             allow.map(|value| response.headers_mut().insert(header::ALLOW, value));
         }
         if let Some((origin, allowed)) = &cross_origin {
@@ -140,7 +145,8 @@ impl Edge {
     fn info(&self, parts: &Parts, path: Option<String>, (peer, is_tls): (IpAddr, bool)) -> SharedInfo {
         let headers = &parts.headers;
         let config = &self.state.http;
-        let is_public = parts.uri.path().starts_with(SIGN_IN);
+        let path_asked = parts.uri.path();
+        let is_public = path_asked.starts_with(SIGN_IN) || !path_asked.starts_with("/api/");
         let from = client_ip::resolve(peer, is_tls, headers, &self.state.http.trusted_proxies);
         let mut named = headers.get_all(TENANT_ID).iter();
         let header = named.next().map(|v| v.to_str().unwrap_or_default().to_owned());

@@ -3,9 +3,11 @@
 use super::{Invitation, accept, invitation};
 use crate::http::error::ErrorView;
 use crate::http::list::Params;
-use crate::http::{ApiError, AppState, Json, Tenant};
+use crate::http::{ApiError, AppState, Json, Tenant, redirect};
+use crate::web;
 use axum::extract::State;
-use http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, StatusCode};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa_axum::router::OpenApiRouter;
@@ -43,16 +45,21 @@ pub struct InvitationView {
     expires_at: String,
 }
 
-/// Look at an invitation; looking doesn't use it up
+/// Look at an invitation, as a browser on a page with a field for the password; looking doesn't use it up
 #[utoipa::path(get, path = "/auth/invitation", tag = "Authentication", operation_id = "get_invitation",
     params(InvitationParams),
     responses((status = 200, body = InvitationView), (status = 400, body = ErrorView), (status = 410, body = ErrorView)))]
 pub async fn show(
     tenant: Tenant,
+    headers: HeaderMap,
     Params(params): Params<InvitationParams>,
-) -> Result<Json<InvitationView>, ApiError> {
+    page: web::Page,
+) -> Result<Response, ApiError> {
+    if redirect::wants_page(&headers) {
+        return web::invitation(page).await;
+    }
     let found = invitation(&tenant.scope, &params.token).await?;
-    Ok(Json(view(&found)))
+    Ok(Json(view(&found)).into_response())
 }
 
 fn view(found: &Invitation) -> InvitationView {

@@ -310,6 +310,31 @@ pub async fn refresh(
     Err(StorageError::Contended.into())
 }
 
+/// Mints tokens of a session in its present generation, for a browser that holds several and goes on with this one.
+///
+/// # Errors
+/// [`TokenError::Revoked`] when it has ended; [`SessionError::MfaRequired`].
+pub async fn resume(
+    identity: &Identity,
+    tenant: &TenantScope,
+    issuer: &str,
+    id: &SessionId,
+) -> Result<SignedIn, SessionError> {
+    let session = identity.session_from_store(tenant, id).await?.ok_or(TokenError::Revoked)?;
+    let user = identity.user_from_store(tenant, &session.user_id).await?.ok_or(TokenError::Revoked)?;
+    let is_own = session.agent_id.is_none() && session.actor.is_none();
+    if !is_own || !is_live(tenant, &session, &user) {
+        return Err(TokenError::Revoked.into());
+    }
+    if tenant.profile().settings.require_mfa && session.is_weak() {
+        return Err(SessionError::MfaRequired);
+    }
+    let workspace = session.workspace_id.as_deref();
+    let held = identity.held_in(tenant, (&session, &user), workspace).await?.ok_or(TokenError::Revoked)?;
+    let tokens = tokens::mint(tenant, issuer, &session, (&user, held))?;
+    Ok(SignedIn { user, tokens })
+}
+
 /// Writes the next state of a refreshed session, if it differs, and mints its tokens. A session whose user left its
 /// workspace goes on without one.
 async fn advance(

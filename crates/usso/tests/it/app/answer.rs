@@ -122,7 +122,24 @@ impl Answer {
         assert!(request_id.starts_with("req_"), "{context}");
         // Probes answer a state, also a bad one.
         if self.status >= 400 && !is_head && !self.asked.contains("/health") {
-            self.check_envelope(&context, request_id);
+            let is_page = self.header("content-type").is_some_and(|kind| kind.starts_with("text/html"));
+            match is_page {
+                true => self.check_page(&context, request_id),
+                false => self.check_envelope(&context, request_id),
+            }
+        }
+    }
+
+    /// What a page says that is an error, or a form with something wrong.
+    #[track_caller]
+    fn check_page(&self, context: &str, request_id: &str) {
+        let text = self.text();
+        assert!(text.contains("role=\"alert\""), "{context} {text}");
+        if text.contains("id=\"error-code\"") {
+            assert!(text.contains(request_id), "{context} {text}");
+        }
+        if self.status == 429 {
+            assert!(self.header("retry-after").is_some(), "{context}");
         }
     }
 
