@@ -94,9 +94,7 @@ fn aliases() -> Router<AppState> {
         .route("/health/serving", get(health::serving))
         .route("/.well-known/jwks.json", get(keys::routes::jwks))
         .merge(docs::router());
-    Router::new()
-        .nest(API, api)
-        .route("/website/jwks.json", get(keys::routes::jwks))
+    Router::new().nest(API, api).route("/website/jwks.json", get(keys::routes::jwks))
 }
 
 /// The OpenAPI 3.1 document.

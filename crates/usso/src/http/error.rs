@@ -40,7 +40,11 @@ pub const CODES: &[(&str, u16, &str)] = &[
         409,
         "What proves that a domain is the tenant's was not found where it should be.",
     ),
-    ("FORM_EXPIRED", 403, "A form of the hosted pages that is not from this browser, or too old: open the page again."),
+    (
+        "FORM_EXPIRED",
+        403,
+        "A form of the hosted pages that is not from this browser, or too old: open the page again.",
+    ),
     ("GONE", 410, "Used up or expired."),
     ("IDEMPOTENCY_KEY_REUSED", 409, "The Idempotency-Key was used for a different request."),
     ("IDENTIFIER_EXISTS", 409, "Somebody has this identifier."),

@@ -106,7 +106,8 @@ async fn accounts(page: &Page) -> Result<Vec<Account>, ApiError> {
     let (identity, scope) = (&page.state.identity, page.scope());
     let mut accounts = Vec::new();
     for own in held(page) {
-        let session = identity.session(scope, &own.session).await.map_err(|e| crate::http::error::storage(&e))?;
+        let session =
+            identity.session(scope, &own.session).await.map_err(|e| crate::http::error::storage(&e))?;
         let user = identity.user(scope, &own.user).await.map_err(|e| crate::http::error::storage(&e))?;
         if let Some((session, user)) = session.zip(user)
             && session.user_id == user.id

@@ -19,7 +19,12 @@ struct Asset {
 }
 
 static ASSETS: [Asset; 5] = [
-    Asset { name: "style", extension: "css", mime: "text/css; charset=utf-8", content: include_str!("../../static/style.css") },
+    Asset {
+        name: "style",
+        extension: "css",
+        mime: "text/css; charset=utf-8",
+        content: include_str!("../../static/style.css"),
+    },
     script("passkey", include_str!("../../static/passkey.js")),
     script("qr", include_str!("../../static/qr.js")),
     script("captcha", include_str!("../../static/captcha.js")),
@@ -61,7 +66,8 @@ pub async fn tenant_style(tenant: Tenant) -> Response {
 }
 
 fn answer(mime: &'static str, content: String, mut headers: HeaderMap) -> Response {
-    let pairs: [(HeaderName, &'static str); 2] = [(header::CONTENT_TYPE, mime), (header::CACHE_CONTROL, FOR_EVER)];
+    let pairs: [(HeaderName, &'static str); 2] =
+        [(header::CONTENT_TYPE, mime), (header::CACHE_CONTROL, FOR_EVER)];
     for (name, value) in pairs {
         headers.insert(name, HeaderValue::from_static(value));
     }

@@ -41,7 +41,8 @@ fn text<'a>(part: Option<&'a Value>, name: &str) -> Option<&'a str> {
 
 /// The address of a picture that pages may show.
 fn picture(url: &str) -> Option<String> {
-    let is_plain = url.len() <= 32_768 && url.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\');
+    let is_plain =
+        url.len() <= 32_768 && url.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\');
     let is_known = url.starts_with("https://") || url.starts_with("data:image/") || is_own(url);
     (is_plain && is_known).then(|| url.to_owned())
 }
@@ -69,7 +70,9 @@ impl Brand {
             name,
             logo: text(branding, "logo_url").or_else(|| text(branding, "logo")).and_then(picture),
             favicon: text(branding, "favicon").and_then(picture),
-            support_email: text(branding, "support_email").filter(|mail| mail.contains('@')).map(str::to_owned),
+            support_email: text(branding, "support_email")
+                .filter(|mail| mail.contains('@'))
+                .map(str::to_owned),
             terms: text(legal, "terms_url").and_then(page),
             privacy: text(legal, "privacy_url").and_then(page),
             imprint: text(legal, "imprint_url").and_then(page),
@@ -103,7 +106,8 @@ impl Brand {
     /// The origins its pictures come from.
     pub fn picture_origins(&self) -> Vec<String> {
         let urls = self.logo.iter().chain(&self.favicon).filter(|url| url.starts_with("https://"));
-        let is_origin = |origin: &String| origin.bytes().all(|b| b.is_ascii_alphanumeric() || b":/.-_[]".contains(&b));
+        let is_origin =
+            |origin: &String| origin.bytes().all(|b| b.is_ascii_alphanumeric() || b":/.-_[]".contains(&b));
         urls.filter_map(|url| origin_of(url)).filter(is_origin).collect()
     }
 }
@@ -169,7 +173,13 @@ mod tests {
         for fine in ["https://cdn.example.com/logo.svg", "/logo.png", "data:image/png;base64,AAAA"] {
             assert!(picture(fine).is_some(), "{fine}");
         }
-        for bad in ["http://a.example/x.png", "javascript:alert(1)", "//evil.example/x", "data:text/html,x", "https://a/\""] {
+        for bad in [
+            "http://a.example/x.png",
+            "javascript:alert(1)",
+            "//evil.example/x",
+            "data:text/html,x",
+            "https://a/\"",
+        ] {
             assert!(picture(bad).is_none(), "{bad}");
         }
     }
@@ -177,6 +187,8 @@ mod tests {
     #[test]
     fn fonts_are_names() {
         assert!(fonts("\"Open Sans\", Vazirmatn, sans-serif").is_some());
-        assert!(fonts("a;}body{display:none").is_none() && fonts("url(x)").is_none() && fonts("\"a").is_none());
+        assert!(
+            fonts("a;}body{display:none").is_none() && fonts("url(x)").is_none() && fonts("\"a").is_none()
+        );
     }
 }

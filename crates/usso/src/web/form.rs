@@ -55,7 +55,9 @@ fn tag(tenant: &Tenant, secret: &str) -> Option<String> {
 }
 
 fn is_token(tenant: &Tenant, secret: &str, token: &str) -> bool {
-    let Ok(key) = tenant.scope.profile().seal.derive_mac("web-form", tenant.scope.id().as_str()) else { return false };
+    let Ok(key) = tenant.scope.profile().seal.derive_mac("web-form", tenant.scope.id().as_str()) else {
+        return false;
+    };
     b64url::decode(token).is_ok_and(|tag| key.verify(secret.as_bytes(), &tag))
 }
 
@@ -86,11 +88,6 @@ impl Posted {
     pub fn secret(&self, name: &str) -> SecretString {
         self.get(name).into()
     }
-
-    /// All fields, in order.
-    pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()))
-    }
 }
 
 impl FromRequest<AppState> for Posted {
@@ -109,7 +106,10 @@ impl FromRequest<AppState> for Posted {
         let mut fields: Vec<(String, String)> = Vec::new();
         for (name, value) in form_urlencoded::parse(&body) {
             if fields.len() >= MAX_FIELDS || fields.iter().any(|(own, _)| *own == name) {
-                return Err(ApiError::invalid(Vec::new(), format!("{name}: is given twice, or there are too many")));
+                return Err(ApiError::invalid(
+                    Vec::new(),
+                    format!("{name}: is given twice, or there are too many"),
+                ));
             }
             fields.push((name.into_owned(), value.into_owned()));
         }

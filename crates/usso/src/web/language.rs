@@ -88,11 +88,12 @@ fn accepted(header: &str) -> Option<Language> {
     };
     let known = header.split(',').take(20).filter_map(weighed);
     // Of equals the first.
-    known.fold(None, |best: Option<(f32, Language)>, one| match best {
-        Some(best) if best.0 >= one.0 => Some(best),
-        _ => Some(one),
-    })
-    .map(|(_, language)| language)
+    known
+        .fold(None, |best: Option<(f32, Language)>, one| match best {
+            Some(best) if best.0 >= one.0 => Some(best),
+            _ => Some(one),
+        })
+        .map(|(_, language)| language)
 }
 
 #[cfg(test)]

@@ -78,7 +78,12 @@ impl Page {
 
     /// The surroundings of a flow.
     pub fn context(&self) -> Context<'_> {
-        Context { identity: &self.state.identity, tenant: self.scope(), issuer: &self.issuer, client: &self.client }
+        Context {
+            identity: &self.state.identity,
+            tenant: self.scope(),
+            issuer: &self.issuer,
+            client: &self.client,
+        }
     }
 
     /// A parameter of the address.

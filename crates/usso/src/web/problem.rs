@@ -5,9 +5,9 @@ use super::language::Language;
 use super::page::{Page, html_response};
 use super::texts::Texts;
 use super::{assets, form};
+use crate::http::request_info::SharedInfo;
 use crate::http::tenant::select;
 use crate::http::{ApiError, AppState, Tenant, redirect};
-use crate::http::request_info::SharedInfo;
 use crate::identity::credentials::policy::PasswordRule;
 use crate::identity::sign_in::SignInError;
 use crate::identity::users::error::UserError;
@@ -45,13 +45,15 @@ impl Alert {
     /// The error, when the form can't be shown again for it.
     pub fn of(page: &Page, error: SignInError, field: &'static str) -> Result<Self, ApiError> {
         let (kind, code) = (error.kind(), error.code());
-        if matches!(kind, ProblemKind::Internal | ProblemKind::Unavailable { .. } if code != "DELIVERY_UNAVAILABLE") {
+        if matches!(kind, ProblemKind::Internal | ProblemKind::Unavailable { .. } if code != "DELIVERY_UNAVAILABLE")
+        {
             return Err(error.into());
         }
         let text = match &error {
             SignInError::User(UserError::WeakPassword(violation)) => {
                 let min = page.scope().profile().settings.password_min_length.to_string();
-                let told = violation.rules.iter().map(|rule| page.put(rule_text(page.t, *rule), &[("min", &min)]));
+                let told =
+                    violation.rules.iter().map(|rule| page.put(rule_text(page.t, *rule), &[("min", &min)]));
                 told.collect::<Vec<_>>().join(" ")
             }
             _ => sentence(page.t, code),
@@ -111,7 +113,10 @@ pub struct Reader {
 impl Reader {
     /// Of a request whose sender shows pages.
     pub fn of(parts: &Parts) -> Option<Self> {
-        let reader = || Self { headers: parts.headers.clone(), query: parts.uri.query().unwrap_or_default().to_owned() };
+        let reader = || Self {
+            headers: parts.headers.clone(),
+            query: parts.uri.query().unwrap_or_default().to_owned(),
+        };
         redirect::wants_page(&parts.headers).then(reader)
     }
 }
@@ -137,12 +142,15 @@ pub async fn render(state: &AppState, info: &SharedInfo, reader: &Reader, error:
     let language = Language::asked(&reader.query, &reader.headers).or(usual).unwrap_or(Language::English);
     let t = language.texts();
     let brand = tenant.as_ref().map_or_else(Brand::none, |tenant| Brand::of(tenant).at_home());
-    let prefixed = |tenant: &Tenant, path: &str| format!("{}{path}", tenant.cookie_path().trim_end_matches('/'));
+    let prefixed =
+        |tenant: &Tenant, path: &str| format!("{}{path}", tenant.cookie_path().trim_end_matches('/'));
     let page = ErrorPage {
         t,
         language,
         style: assets::address("style"),
-        tenant_style: tenant.as_ref().map(|own| prefixed(own, &format!("/static/tenant.css?v={}", brand.version))),
+        tenant_style: tenant
+            .as_ref()
+            .map(|own| prefixed(own, &format!("/static/tenant.css?v={}", brand.version))),
         text: sentence(t, error.code()),
         code: error.code(),
         request_id: info.id(),

@@ -135,7 +135,8 @@ async fn send(form: Posted) -> Result<Response, ApiError> {
     }
     match try_send(&form, &flow).await {
         Ok(kind) => {
-            let next = if kind == IdentifierKind::Phone { "/reset-password/code" } else { "/reset-password/sent" };
+            let next =
+                if kind == IdentifierKind::Phone { "/reset-password/code" } else { "/reset-password/sent" };
             Ok(page.go(&page.with(next, &[("flow", flow.seal(page.scope()).as_str())])))
         }
         Err(error) => {
@@ -272,7 +273,9 @@ async fn verify_send(form: Posted) -> Result<Response, ApiError> {
     let alert = match flow.identifier.as_str() {
         "" => Alert::missing(page.t.need_identifier, "identifier"),
         _ => match verify_sent(&form, &flow).await {
-            Ok(()) => return Ok(page.go(&page.with("/verify", &[("flow", flow.seal(page.scope()).as_str())]))),
+            Ok(()) => {
+                return Ok(page.go(&page.with("/verify", &[("flow", flow.seal(page.scope()).as_str())])));
+            }
             Err(error) => Alert::of(page, error, "identifier")?,
         },
     };

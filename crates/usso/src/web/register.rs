@@ -19,9 +19,7 @@ use http::StatusCode;
 
 /// The routes.
 pub fn router() -> Router<AppState> {
-    Router::new()
-        .route("/register", get(show).post(submit))
-        .route("/invitation", get(invited).post(accepted))
+    Router::new().route("/register", get(show).post(submit)).route("/invitation", get(invited).post(accepted))
 }
 
 #[derive(Template)]
@@ -88,7 +86,8 @@ async fn submit(form: Posted) -> Result<Response, ApiError> {
     let flow = Flow::open(page.scope(), form.get("flow")).unwrap_or_default();
     let flow = Flow { identifier: form.trimmed("identifier").to_owned(), ..flow };
     let cut = |text: &str, most: usize| text.chars().take(most).collect::<String>();
-    let typed = Typed { name: cut(form.trimmed("name"), 200), referral: cut(form.trimmed("referral_code"), 64) };
+    let typed =
+        Typed { name: cut(form.trimmed("name"), 200), referral: cut(form.trimmed("referral_code"), 64) };
     let alert = match (flow.identifier.as_str(), form.get("password")) {
         ("", _) => Alert::missing(page.t.need_identifier, "identifier"),
         (_, "") => Alert::missing(page.t.need_password, "password"),
@@ -101,7 +100,11 @@ async fn submit(form: Posted) -> Result<Response, ApiError> {
     render(page, &flow, &typed, (Some(alert), wait))
 }
 
-async fn made(form: &Posted, flow: &Flow, typed: &Typed) -> Result<crate::identity::sign_in::Step, SignInError> {
+async fn made(
+    form: &Posted,
+    flow: &Flow,
+    typed: &Typed,
+) -> Result<crate::identity::sign_in::Step, SignInError> {
     captcha::require(form).await?;
     let page = &form.page;
     let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());

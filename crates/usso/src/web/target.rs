@@ -21,10 +21,20 @@ mod tests {
 
     #[test]
     fn a_path_is_one_of_this_origin() {
-        for fine in ["/", "/welcome", "/t/org_a/oauth/authorize?client_id=a&redirect_uri=https%3A%2F%2Fb", "/?a=b"] {
+        for fine in
+            ["/", "/welcome", "/t/org_a/oauth/authorize?client_id=a&redirect_uri=https%3A%2F%2Fb", "/?a=b"]
+        {
             assert_eq!(own_path(fine), Some(fine));
         }
-        for bad in ["", "//evil.example", "/\\evil.example", "https://evil.example", "/%5cevil", "/.//evil", "/\t/evil"] {
+        for bad in [
+            "",
+            "//evil.example",
+            "/\\evil.example",
+            "https://evil.example",
+            "/%5cevil",
+            "/.//evil",
+            "/\t/evil",
+        ] {
             assert_eq!(own_path(bad), None, "{bad}");
         }
     }

@@ -4,7 +4,9 @@ use super::request::{redeem, request};
 use super::schema::{LinkParams, LinkSentView, RequestMagicLink, UseMagicLink};
 use crate::http::error::ErrorView;
 use crate::http::list::Params;
-use crate::http::{ApiError, AppState, Json, Tenant, caller, captcha, cookie, csrf, own_page, redirect, signed_in};
+use crate::http::{
+    ApiError, AppState, Json, Tenant, caller, captcha, cookie, csrf, own_page, redirect, signed_in,
+};
 use crate::identity::devices::Device;
 use crate::identity::sign_in::pending::Pending;
 use crate::identity::sign_in::schema::LoginView;

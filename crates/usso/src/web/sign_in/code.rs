@@ -52,7 +52,12 @@ pub async fn show(page: Page) -> Result<Response, ApiError> {
     render(&page, &flow, None, (page.param("sent").is_some(), wait))
 }
 
-fn render(page: &Page, flow: &Flow, alert: Option<Alert>, (was_sent, captcha): (bool, Option<String>)) -> Result<Response, ApiError> {
+fn render(
+    page: &Page,
+    flow: &Flow,
+    alert: Option<Alert>,
+    (was_sent, captcha): (bool, Option<String>),
+) -> Result<Response, ApiError> {
     let status = alert.as_ref().map_or(StatusCode::OK, |alert| alert.status);
     let minutes = (page.scope().profile().settings.otp_timeout / 60).to_string();
     let sealed = flow.seal(page.scope());
@@ -84,7 +89,9 @@ fn render(page: &Page, flow: &Flow, alert: Option<Alert>, (was_sent, captcha): (
 /// Sends a code.
 pub async fn send(form: Posted) -> Result<Response, ApiError> {
     let page = &form.page;
-    let Some(flow) = Flow::open(page.scope(), form.get("flow")) else { return Ok(page.go(&page.at("/login"))) };
+    let Some(flow) = Flow::open(page.scope(), form.get("flow")) else {
+        return Ok(page.go(&page.at("/login")));
+    };
     match sent(&form, &flow).await {
         Ok(()) => {
             let sealed = flow.seal(page.scope());
@@ -112,7 +119,9 @@ async fn sent(form: &Posted, flow: &Flow) -> Result<(), SignInError> {
 /// Takes the code.
 pub async fn submit(form: Posted) -> Result<Response, ApiError> {
     let page = &form.page;
-    let Some(flow) = Flow::open(page.scope(), form.get("flow")) else { return Ok(page.go(&page.at("/login"))) };
+    let Some(flow) = Flow::open(page.scope(), form.get("flow")) else {
+        return Ok(page.go(&page.at("/login")));
+    };
     if form.trimmed("code").is_empty() {
         let alert = Alert::missing(page.t.need_code, "code");
         let wait = captcha::again(&form, &alert)?;

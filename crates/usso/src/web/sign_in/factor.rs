@@ -7,7 +7,9 @@ use crate::identity::codes::Purpose;
 use crate::identity::codes::request::request;
 use crate::identity::links::request as links;
 use crate::identity::sign_in::proof::Method;
-use crate::identity::sign_in::{Input, Register, SignInError, Standing, Wanted, advance, reached_by, standing};
+use crate::identity::sign_in::{
+    Input, Register, SignInError, Standing, Wanted, advance, reached_by, standing,
+};
 use crate::web::flow::Flow;
 use crate::web::form::Posted;
 use crate::web::page::Page;
@@ -84,7 +86,9 @@ fn render(
 ) -> Result<Response, ApiError> {
     let offered: Vec<Method> = ORDER.into_iter().filter(|method| standing.methods.contains(method)).collect();
     let wanted = offered.iter().copied().find(|method| method.as_str() == asked.method);
-    let Some(now) = wanted.or(offered.first().copied()) else { return Err(SignInError::NoSecondFactor.into()) };
+    let Some(now) = wanted.or(offered.first().copied()) else {
+        return Err(SignInError::NoSecondFactor.into());
+    };
     let return_to = asked.return_to.as_str();
     let link = |method: &Method| {
         let url = page.with("/login/factor", &[("via", method.as_str()), ("return_to", return_to)]);
@@ -143,7 +147,8 @@ fn told(page: &Page, standing: &Standing, now: Method, was_sent: bool) -> String
 
 /// Enough of an address or number for its owner to know it.
 fn masked(value: &str) -> String {
-    let (name, rest) = value.split_once('@').map_or((value, String::new()), |(name, host)| (name, format!("@{host}")));
+    let (name, rest) =
+        value.split_once('@').map_or((value, String::new()), |(name, host)| (name, format!("@{host}")));
     let letters: Vec<char> = name.chars().collect();
     match (rest.is_empty(), letters.as_slice()) {
         (false, [first, ..]) => format!("{first}•••{rest}"),

@@ -55,7 +55,9 @@ pub struct Confirm<'a> {
 /// Sends a link.
 pub async fn send(form: Posted) -> Result<Response, ApiError> {
     let page = &form.page;
-    let Some(flow) = Flow::open(page.scope(), form.get("flow")) else { return Ok(page.go(&page.at("/login"))) };
+    let Some(flow) = Flow::open(page.scope(), form.get("flow")) else {
+        return Ok(page.go(&page.at("/login")));
+    };
     match try_send(&form, &flow).await {
         Ok(()) => Ok(page.go(&page.with("/login/link", &[("flow", flow.seal(page.scope()).as_str())]))),
         Err(error) => {

@@ -86,7 +86,9 @@ pub fn retry_after(response: &mut Response, alert: Option<&Alert>) {
 /// Takes the password.
 pub async fn submit(form: Posted) -> Result<Response, ApiError> {
     let page = &form.page;
-    let Some(flow) = Flow::open(page.scope(), form.get("flow")) else { return Ok(page.go(&page.at("/login"))) };
+    let Some(flow) = Flow::open(page.scope(), form.get("flow")) else {
+        return Ok(page.go(&page.at("/login")));
+    };
     if form.get("password").is_empty() {
         let alert = Alert::missing(page.t.need_password, "password");
         let wait = captcha::again(&form, &alert)?;

@@ -3,7 +3,9 @@
 use super::link::Notice;
 use crate::http::caller::Principal;
 use crate::http::{ApiError, Caller, OptionalCaller, cookie, redirect};
-use crate::identity::qr::service::{Approver, LIFETIME, Request, answer as answer_request, make, picture, read};
+use crate::identity::qr::service::{
+    Approver, LIFETIME, Request, answer as answer_request, make, picture, read,
+};
 use crate::identity::sign_in::SignInError;
 use crate::identity::social::transaction::browser_secret;
 use crate::web::form::Posted;
@@ -136,7 +138,13 @@ fn done(page: &Page, status: &str) -> Result<Response, ApiError> {
         "completed" => (page.t.approved_title, page.t.approved_text),
         _ => (page.t.refused_title, page.t.refused_text),
     };
-    let view =
-        Notice { page, alert: None, title: title.to_owned(), identifier: "", text: text.to_owned(), link: None };
+    let view = Notice {
+        page,
+        alert: None,
+        title: title.to_owned(),
+        identifier: "",
+        text: text.to_owned(),
+        link: None,
+    };
     page.show(StatusCode::OK, &view)
 }

@@ -28,7 +28,11 @@ pub async fn telegram(page: Page) -> Result<Response, ApiError> {
     let own = page.with("/login/telegram", &params);
     let origin = crate::http::csrf::origin_of(&page.issuer).unwrap_or_default();
     let query = form_urlencoded::Serializer::new(String::new())
-        .extend_pairs([("bot_id", bot.as_str()), ("origin", &origin), ("return_to", &format!("{origin}{own}"))])
+        .extend_pairs([
+            ("bot_id", bot.as_str()),
+            ("origin", &origin),
+            ("return_to", &format!("{origin}{own}")),
+        ])
         .finish();
     let view = TelegramPage {
         page: &page,

@@ -33,7 +33,11 @@ impl Ways {
         Self {
             passkey: has_passkeys(&page.tenant),
             qr: may_begin(settings, Method::Qr),
-            providers: if may_begin(settings, Method::Oauth) { providers(page, return_to) } else { Vec::new() },
+            providers: if may_begin(settings, Method::Oauth) {
+                providers(page, return_to)
+            } else {
+                Vec::new()
+            },
             telegram: telegram::bot_id(page.scope())
                 .filter(|_| may_begin(settings, Method::Telegram))
                 .map(|_| page.with("/login/telegram", &[("flow", flow)])),
@@ -54,12 +58,14 @@ pub fn has_passkeys(tenant: &Tenant) -> bool {
 
 fn providers(page: &Page, return_to: &str) -> Vec<Provider> {
     let config = page.scope().profile().tenant.config.extra();
-    let all = config.get("integration").and_then(|own| own.get("oauth_providers")).and_then(|all| all.as_object());
+    let all =
+        config.get("integration").and_then(|own| own.get("oauth_providers")).and_then(|all| all.as_object());
     let usable = all.into_iter().flatten().filter(|(name, _)| provider::find(page.scope(), name).is_ok());
     // By way of the page that notes who is signed in.
     let arrival = page.with("/signed-in", &[("return_to", return_to)]);
     let button = |(name, settings): (&String, &serde_json::Value)| {
-        let title = settings.get("label").and_then(|label| label.as_str()).map_or_else(|| title(name), str::to_owned);
+        let title =
+            settings.get("label").and_then(|label| label.as_str()).map_or_else(|| title(name), str::to_owned);
         let path = format!("/api/sso/v1/auth/oauth/{name}/authorize");
         Provider {
             url: page.with(&path, &[("return_to", arrival.as_str())]),

@@ -75,10 +75,12 @@ impl Page {
     #[track_caller]
     pub fn filled(&self, form: &str, typed: &[(&str, &str)]) -> (String, Vec<(String, String)>) {
         let is_it = |own: &Attributes| {
-            attribute(own, "id") == Some(form) || attribute(own, "action").is_some_and(|action| action.ends_with(form))
+            attribute(own, "id") == Some(form)
+                || attribute(own, "action").is_some_and(|action| action.ends_with(form))
         };
         let found = self.elements("form").into_iter().find(|(own, _)| is_it(own));
-        let (own, after) = found.unwrap_or_else(|| panic!("{} has no form {form}: {}", self.answer.asked, self.html()));
+        let (own, after) =
+            found.unwrap_or_else(|| panic!("{} has no form {form}: {}", self.answer.asked, self.html()));
         assert_eq!(attribute(&own, "method"), Some("post"), "{form}");
         let inside = after.split("</form>").next().unwrap_or_default();
         let mut fields = Vec::new();
@@ -146,5 +148,9 @@ fn read(mut rest: &str) -> Option<(Attributes, &str)> {
 
 /// A text without the references of HTML that pages write.
 fn unescaped(text: &str) -> String {
-    text.replace("&#34;", "\"").replace("&#39;", "'").replace("&#60;", "<").replace("&#62;", ">").replace("&#38;", "&")
+    text.replace("&#34;", "\"")
+        .replace("&#39;", "'")
+        .replace("&#60;", "<")
+        .replace("&#62;", ">")
+        .replace("&#38;", "&")
 }

@@ -13,7 +13,11 @@ fn bare(page: &Page, name: &str) -> String {
     for word in html.split_inclusive(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c))) {
         let bare = word.trim_end_matches(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c)));
         let is_random = bare.len() >= 40 && !bare.contains('/');
-        out.push_str(&if is_random { word.replace(bare, &format!("[{}]", bare.len())) } else { word.to_owned() });
+        out.push_str(&if is_random {
+            word.replace(bare, &format!("[{}]", bare.len()))
+        } else {
+            word.to_owned()
+        });
     }
     out
 }
@@ -27,7 +31,8 @@ where
     for name in NAMES {
         let pages = path(app.browser(), name).await;
         let told = |page: &Page| {
-            let way: Vec<String> = page.way.iter().map(|url| url.split('?').next().unwrap_or_default().to_owned()).collect();
+            let way: Vec<String> =
+                page.way.iter().map(|url| url.split('?').next().unwrap_or_default().to_owned()).collect();
             (page.answer.status, way, bare(page, name))
         };
         seen.push(pages.iter().map(told).collect::<Vec<_>>());
@@ -47,7 +52,7 @@ async fn a_wrong_password_and_an_unknown_account_look_alike() {
     app.user("alice").await;
     both(&app, |browser, name| async move {
         let asked = to_password(&browser, name).await;
-        let refused = browser.submit(&asked, "password-form", &[("password", "wrong-Horse-battery-9!")]).await;
+        let refused = browser.submit(&asked, "password-form", &[("password", "canary-wrong-Horse-9!")]).await;
         vec![asked, refused.expect(400, "role=\"alert\"")]
     })
     .await;
@@ -61,7 +66,8 @@ async fn codes_and_links_tell_nothing() {
     both(&app, |browser, name| async move {
         let asked = to_password(&browser, name).await;
         let sent = browser.submit(&asked, "/login/code/send", &[]).await.expect(200, "code-form");
-        let wrong = browser.submit(&sent, "code-form", &[("code", "000000")]).await.expect(400, "role=\"alert\"");
+        let wrong =
+            browser.submit(&sent, "code-form", &[("code", "000000")]).await.expect(400, "role=\"alert\"");
         let asked_again = to_password(&browser, name).await;
         let link = browser.submit(&asked_again, "/login/link", &[]).await.expect(200, "link is on its way");
         vec![sent, wrong, link]
@@ -76,7 +82,9 @@ async fn recovery_tells_nothing() {
     both(&app, |browser, name| async move {
         let page = browser.open("/reset-password").await;
         let sent = browser.submit(&page, "reset-form", &[("identifier", name)]).await;
-        let soon = browser.submit(&browser.open("/reset-password").await, "reset-form", &[("identifier", name)]).await;
+        let soon = browser
+            .submit(&browser.open("/reset-password").await, "reset-form", &[("identifier", name)])
+            .await;
         vec![sent.expect(200, "If there is an account"), soon.expect(429, "Try again in")]
     })
     .await;

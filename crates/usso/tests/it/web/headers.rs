@@ -25,7 +25,13 @@ async fn http_04_pages_are_not_framed_and_run_no_foreign_script() {
         let page = app.browser().open(path).await.expect(200, "<main");
         let header = |name: &str| page.answer.header(name).unwrap_or_default().to_owned();
         let policy = header("content-security-policy");
-        for part in ["default-src 'none'", "frame-ancestors 'none'", "script-src 'self'", "style-src 'self'", "base-uri 'none'"] {
+        for part in [
+            "default-src 'none'",
+            "frame-ancestors 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "base-uri 'none'",
+        ] {
             assert!(policy.contains(part), "{path} {policy}");
         }
         assert!(!policy.contains("unsafe") && !policy.contains('*'), "{path} {policy}");
@@ -35,9 +41,15 @@ async fn http_04_pages_are_not_framed_and_run_no_foreign_script() {
         assert_eq!(header("referrer-policy"), "same-origin", "{path}");
         assert_eq!(header("content-type"), "text/html; charset=utf-8", "{path}");
         let html = page.html();
-        assert!(!html.contains(" style=") && !html.contains("<style") && !html.contains(" onclick"), "{path}");
+        assert!(
+            !html.contains(" style=") && !html.contains("<style") && !html.contains(" onclick"),
+            "{path}"
+        );
         for (script, inside) in page.elements("script") {
-            assert!(script.iter().any(|(name, value)| name == "src" && value.starts_with("/static/")), "{path}");
+            assert!(
+                script.iter().any(|(name, value)| name == "src" && value.starts_with("/static/")),
+                "{path}"
+            );
             assert!(inside.starts_with("</script>"), "{path}");
         }
     }
@@ -55,7 +67,10 @@ async fn http_06_a_page_whose_address_holds_a_secret_loads_nothing_from_elsewher
     for path in ["/magic-link?token=a.b.c", "/reset-password?token=a.b.c"] {
         let page = app.browser().open(path).await.expect(200, "<form");
         assert!(!page.has("cdn.example.com"), "{path}");
-        assert!(!page.answer.header("content-security-policy").expect("a policy").contains("https://"), "{path}");
+        assert!(
+            !page.answer.header("content-security-policy").expect("a policy").contains("https://"),
+            "{path}"
+        );
     }
 }
 
@@ -63,9 +78,11 @@ async fn http_06_a_page_whose_address_holds_a_secret_loads_nothing_from_elsewher
 async fn files_are_named_by_their_content_and_kept_for_ever() {
     let app = TestApp::new().await;
     let page = app.browser().open("/login").await;
-    let sheets = page.elements("link").into_iter().filter(|(own, _)| own.iter().any(|(_, v)| v == "stylesheet"));
-    let mut addresses: Vec<String> =
-        sheets.map(|(own, _)| own.iter().find(|(name, _)| name == "href").expect("an address").1.clone()).collect();
+    let sheets =
+        page.elements("link").into_iter().filter(|(own, _)| own.iter().any(|(_, v)| v == "stylesheet"));
+    let mut addresses: Vec<String> = sheets
+        .map(|(own, _)| own.iter().find(|(name, _)| name == "href").expect("an address").1.clone())
+        .collect();
     addresses.extend(page.elements("script").into_iter().map(|(own, _)| own[0].1.clone()));
     assert_eq!(addresses.len(), 3, "{addresses:?}");
     for address in &addresses {
@@ -78,7 +95,8 @@ async fn files_are_named_by_their_content_and_kept_for_ever() {
 
 async fn sheet(browser: &Browser, prefix: &str) -> String {
     let page = browser.open(&format!("{prefix}/login")).await;
-    let links = page.elements("link").into_iter().filter_map(|(own, _)| own.into_iter().find(|(n, _)| n == "href"));
+    let links =
+        page.elements("link").into_iter().filter_map(|(own, _)| own.into_iter().find(|(n, _)| n == "href"));
     let address = links.map(|(_, href)| href).find(|href| href.contains("tenant.css")).expect("a sheet");
     assert!(address.starts_with(prefix), "{address}");
     browser.get(&format!("ROOT{address}")).await.expect(200).text()

@@ -38,7 +38,7 @@ async fn errors_are_told_in_the_language_of_the_page() {
     let browser = app.browser().with_header("accept-language", "fa");
     let page = browser.open("/login").await;
     let page = browser.submit(&page, "login-form", &[("identifier", "alice@example.com")]).await;
-    let page = browser.submit(&page, "password-form", &[("password", "wrong-Horse-battery-9!")]).await;
+    let page = browser.submit(&page, "password-form", &[("password", "canary-wrong-Horse-9!")]).await;
     let page = page.expect(400, "درست نیست");
     let done = browser.submit(&page, "password-form", &[("password", PASSWORD)]).await;
     assert_eq!(done.path(), "/signed-in");

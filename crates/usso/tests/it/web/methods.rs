@@ -118,17 +118,29 @@ async fn providers_have_buttons_that_lead_to_them() {
     let providers = json!({"google": {"client_id": "a", "client_secret": "canary-provider-secret"}, "github": {"client_id": "b",
         "client_secret": "canary-provider-secret"}, "broken": {"client_id": "c"}, "corp": {"label": "Corp & Sons",
         "issuer": "https://id.corp.example", "client_id": "d", "client_secret": "canary-provider-secret"}});
-    app.configure("org_default", json!({"integration": {"oauth_providers": providers,
-        "telegram": {"bot_token": "4711:canary-bot-token"}}})).await;
+    app.configure(
+        "org_default",
+        json!({"integration": {"oauth_providers": providers,
+        "telegram": {"bot_token": "4711:canary-bot-token"}}}),
+    )
+    .await;
     let page = app.browser().open("/login?return_to=/back").await.expect(200, "Continue with Google");
-    assert!(page.has("Continue with GitHub") && page.has("Corp &#38; Sons") && !page.has("Broken"), "{}", page.html());
+    assert!(
+        page.has("Continue with GitHub") && page.has("Corp &#38; Sons") && !page.has("Broken"),
+        "{}",
+        page.html()
+    );
     assert!(page.has("Continue with Telegram") && !page.has("canary-"), "{}", page.html());
-    let wanted = "/api/sso/v1/auth/oauth/google/authorize?return_to=%2Fsigned-in%3Freturn_to%3D%252Fback".to_owned();
+    let wanted =
+        "/api/sso/v1/auth/oauth/google/authorize?return_to=%2Fsigned-in%3Freturn_to%3D%252Fback".to_owned();
     assert!(page.links().contains(&wanted), "{:?}", page.links());
     let link = page.links().into_iter().find(|link| link.contains("telegram")).expect("a link");
     let telegram = app.browser().open(&link).await;
     let start = telegram.data("telegram", "data-start");
-    assert!(start.starts_with("https://oauth.telegram.org/auth?bot_id=4711&origin=http%3A%2F%2Flocalhost%3A8000"), "{start}");
+    assert!(
+        start.starts_with("https://oauth.telegram.org/auth?bot_id=4711&origin=http%3A%2F%2Flocalhost%3A8000"),
+        "{start}"
+    );
     assert!(!telegram.has("canary-"), "{}", telegram.html());
 }
 
@@ -153,7 +165,11 @@ async fn phone(app: &TestApp) -> Browser {
 /// A browser's picture: its page, and the path it holds.
 async fn picture(app: &TestApp, browser: &Browser) -> (Page, String) {
     let page = browser.open("/login/qr").await.expect(200, "qr-number");
-    let picture = page.elements("img").into_iter().find(|(own, _)| own.iter().any(|(_, v)| v == "qr")).expect("a picture");
+    let picture = page
+        .elements("img")
+        .into_iter()
+        .find(|(own, _)| own.iter().any(|(_, v)| v == "qr"))
+        .expect("a picture");
     assert!(picture.0.iter().any(|(name, value)| name == "src" && value.starts_with("data:image/svg+xml")));
     // What the picture holds is told by the API, too; here another request is made to read it.
     let asked = browser.get("/auth/qr").await.expect(200);
@@ -170,7 +186,10 @@ async fn a_phone_is_asked_who_asks_and_which_number() {
     let (_, path) = picture(&app, &browser).await;
     let asked = phone.open(&path).await.expect(200, "approve-form");
     assert!(asked.has("192.0.2.1") && asked.has("Desk/1.0") && asked.has(ALICE), "{}", asked.html());
-    let numbers = asked.elements("button").into_iter().filter(|(own, _)| own.iter().any(|(_, v)| v.contains("number-choice")));
+    let numbers = asked
+        .elements("button")
+        .into_iter()
+        .filter(|(own, _)| own.iter().any(|(_, v)| v.contains("number-choice")));
     assert_eq!(numbers.count(), 3);
     // Refused is refused.
     let done = phone.submit(&asked, "approve-form", &[("number", "none")]).await;
@@ -221,7 +240,7 @@ async fn d32_without_a_script_waiting_stands_for_the_captcha() {
     // Having waited counts once, and for a while.
     let other = app.browser();
     let page = to_ways(&other, "/login", ALICE).await;
-    let (action, fields) = page.filled("password-form", &[("password", "wrong-Horse-battery-9!")]);
+    let (action, fields) = page.filled("password-form", &[("password", "canary-wrong-Horse-9!")]);
     app.wait(11);
     other.post_form(&action, &fields).await.expect(400, "isn&#39;t right");
     other.post_form(&action, &fields).await.expect(403, "One more check is needed");

@@ -3,7 +3,7 @@
 use crate::app::{PASSWORD, Requests, TestApp};
 
 const ALICE: &str = "alice@example.com";
-const OTHER: &str = "another-Horse-battery-9!";
+const OTHER: &str = "canary-another-Horse-9!";
 
 #[tokio::test]
 async fn rec_01_a_link_leads_to_a_new_password_once() {
@@ -19,7 +19,8 @@ async fn rec_01_a_link_leads_to_a_new_password_once() {
     let letter = app.last_letter().await;
     let path = letter.link().strip_prefix("http://localhost:8000").expect("our address").to_owned();
     let page = browser.open(&path).await.expect(200, "Choose a new password");
-    let weak = browser.submit(&page, "password-form", &[("password", "short")]).await.expect(400, "at least 8");
+    let weak =
+        browser.submit(&page, "password-form", &[("password", "short")]).await.expect(400, "at least 8");
     let done = browser.submit(&weak, "password-form", &[("password", OTHER)]).await;
     done.expect(200, "Password set");
     app.anonymous().login(ALICE, OTHER).await.expect(200);
@@ -34,7 +35,10 @@ async fn a_code_by_text_leads_to_a_new_password() {
     app.anonymous().post("/auth/register", body).await.expect(201);
     let browser = app.browser();
     let page = browser.open("/reset-password").await;
-    let page = browser.submit(&page, "reset-form", &[("identifier", "+989121234567")]).await.expect(200, "code-form");
+    let page = browser
+        .submit(&page, "reset-form", &[("identifier", "+989121234567")])
+        .await
+        .expect(200, "code-form");
     let code = app.last_letter().await.code();
     let wrong = [("code", "000000"), ("password", OTHER)];
     let page = browser.submit(&page, "code-form", &wrong).await.expect(400, "href=\"#code\"");

@@ -27,10 +27,14 @@ async fn an_account_is_made_and_signed_in() {
 async fn a_weak_password_is_told_by_rule() {
     let app = TestApp::new().await;
     let browser = app.browser();
-    let page = register(&browser, "/register", &[("password", "short")]).await.expect(400, "at least 8 characters");
+    let page =
+        register(&browser, "/register", &[("password", "short")]).await.expect(400, "at least 8 characters");
     assert!(page.has("special character") && page.has("href=\"#password\"") && !page.has("value=\"short\""));
     // What was typed besides is still there.
-    assert_eq!((page.value("register-form", "identifier"), page.value("register-form", "name")), (ALICE.into(), "Alice".into()));
+    assert_eq!(
+        (page.value("register-form", "identifier"), page.value("register-form", "name")),
+        (ALICE.into(), "Alice".into())
+    );
     let done = browser.submit(&page, "register-form", &[("password", PASSWORD)]).await;
     assert_eq!(done.path(), "/signed-in");
 }
@@ -59,7 +63,9 @@ async fn where_people_must_be_brought_the_code_is_asked_for() {
     let code = bob.post("/referrals", json!({})).await.expect(201).str("code").to_owned();
     app.configure("org_default", json!({"registration": {"invite_only": true}})).await;
     let browser = app.browser();
-    register(&browser, "/register", &[("referral_code", "nonsense")]).await.expect(400, "href=\"#referral_code\"");
+    register(&browser, "/register", &[("referral_code", "nonsense")])
+        .await
+        .expect(400, "href=\"#referral_code\"");
     let page = browser.open(&format!("/register?referral_code={code}")).await;
     assert_eq!(page.value("register-form", "referral_code"), code);
     let done = register(&browser, &format!("/register?referral_code={code}"), &[]).await;
@@ -97,8 +103,12 @@ async fn an_invitation_leads_to_a_password() {
     let path = url.strip_prefix("http://company-a.com:8000").expect("its own address").to_owned();
     let browser = Browser::new(&app, "company-a.com");
     let page = browser.open(&path).await.expect(200, "root@company-a.com");
-    let weak = browser.submit(&page, "password-form", &[("password", "short")]).await.expect(400, "at least 8");
-    browser.submit(&weak, "password-form", &[("password", PASSWORD)]).await.expect(200, "Your account is ready");
+    let weak =
+        browser.submit(&page, "password-form", &[("password", "short")]).await.expect(400, "at least 8");
+    browser
+        .submit(&weak, "password-form", &[("password", PASSWORD)])
+        .await
+        .expect(200, "Your account is ready");
     app.on_host("company-a.com").login("root@company-a.com", PASSWORD).await.expect(200);
     browser.open(&path).await.expect(410, "GONE");
 }

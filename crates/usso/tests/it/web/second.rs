@@ -19,7 +19,8 @@ async fn mfa_01_the_authenticator_is_asked_for() {
     let browser = app.browser();
     let page = first(&browser).await.expect(200, "authenticator app");
     browser.get("/me").await.problem(401, "NOT_AUTHENTICATED");
-    let again = browser.submit(&page, "factor-form", &[("code", "000000")]).await.expect(400, "href=\"#code\"");
+    let again =
+        browser.submit(&page, "factor-form", &[("code", "000000")]).await.expect(400, "href=\"#code\"");
     let done = browser.submit(&again, "factor-form", &[("code", &authenticator.code())]).await;
     assert_eq!(done.way[0], "/back");
     assert_eq!(browser.get("/me").await.expect(200).json["amr"], json!(["password", "totp"]));
@@ -44,7 +45,10 @@ async fn a_backup_code_replaces_the_authenticator() {
 async fn a_code_is_sent_over_another_channel() {
     let app = TestApp::new().await;
     let alice = app.user("alice").await;
-    app.change_user(&alice, |user| user.identifiers[0].verified_at = Some(kernel::Timestamp::from_unix_seconds(1))).await;
+    app.change_user(&alice, |user| {
+        user.identifiers[0].verified_at = Some(kernel::Timestamp::from_unix_seconds(1))
+    })
+    .await;
     app.configure("org_default", json!({"require_mfa": true})).await;
     let browser = app.browser();
     let page = first(&browser).await.expect(200, "a•••@example.com");

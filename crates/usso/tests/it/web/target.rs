@@ -1,6 +1,6 @@
 //! Open redirection is impossible: what a page is told to lead to is a path of its own origin (checklist HTTP-11).
 
-use crate::app::{PASSWORD, TestApp, encode};
+use crate::app::{PASSWORD, TestApp};
 
 /// What has fooled somebody once.
 const PAYLOADS: [&str; 64] = [
@@ -70,13 +70,18 @@ const PAYLOADS: [&str; 64] = [
     "#//evil.example",
 ];
 
+fn encode(text: &str) -> String {
+    form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
 #[tokio::test]
 async fn http_11_no_target_leads_to_another_site() {
     let app = TestApp::new().await;
     app.user("alice").await;
     for payload in PAYLOADS {
         let browser = app.browser();
-        let page = browser.open(&format!("/login?return_to={}", encode(payload))).await.expect(200, "login-form");
+        let page =
+            browser.open(&format!("/login?return_to={}", encode(payload))).await.expect(200, "login-form");
         let page = browser.submit(&page, "login-form", &[("identifier", "alice@example.com")]).await;
         let done = browser.submit(&page, "password-form", &[("password", PASSWORD)]).await;
         assert_eq!(done.way, ["/signed-in"], "{payload:?}");
