@@ -45,7 +45,7 @@ pub struct InvitationView {
     expires_at: String,
 }
 
-/// Look at an invitation, as a browser on a page with a field for the password; looking doesn't use it up
+/// Look at an invitation; looking doesn't use it up
 #[utoipa::path(get, path = "/auth/invitation", tag = "Authentication", operation_id = "get_invitation",
     params(InvitationParams),
     responses((status = 200, body = InvitationView), (status = 400, body = ErrorView), (status = 410, body = ErrorView)))]
