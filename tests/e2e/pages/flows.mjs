@@ -109,7 +109,7 @@ export const flows = {
     await who.at("/reset-password/sent");
     await who.go(pathOf(linkOf(await stage.letter(own, before))));
     await password(who, OTHER);
-    await who.at("/login");
+    await who.at("/reset-password/done");
     await name(who, own);
     await password(who, OTHER);
     await who.at("/signed-in");

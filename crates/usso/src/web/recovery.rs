@@ -24,6 +24,7 @@ pub fn router() -> Router<AppState> {
         .route("/reset-password/sent", get(sent))
         .route("/reset-password/code", get(code).post(by_code))
         .route("/reset-password/new", post(chosen))
+        .route("/reset-password/done", get(done))
         .route("/verify-email", get(verify).post(verify_send))
         .route("/verify-phone", get(verify).post(verify_send))
         .route("/verify", get(verify_code).post(verify_submit))
@@ -237,7 +238,19 @@ async fn chosen(form: Posted) -> Result<Response, ApiError> {
 }
 
 fn is_set(page: &Page) -> Result<Response, ApiError> {
-    Ok(page.go(&page.with("/login", &[("done", "password")])))
+    Ok(page.go(&page.at("/reset-password/done")))
+}
+
+async fn done(page: Page) -> Result<Response, ApiError> {
+    let view = Notice {
+        page: &page,
+        alert: None,
+        title: page.t.password_set_title.to_owned(),
+        identifier: "",
+        text: page.t.password_set_text.to_owned(),
+        link: Some((page.at("/login"), page.t.to_sign_in.to_owned())),
+    };
+    page.show(StatusCode::OK, &view)
 }
 
 async fn verify(page: Page) -> Result<Response, ApiError> {

@@ -95,19 +95,25 @@ async fn a_link_in_another_browser_takes_its_token_from_there() {
 #[tokio::test]
 async fn only_what_a_tenant_allows_is_offered() {
     let app = TestApp::new().await;
+    // Signed in before the password is closed.
+    let admin = app.system_admin().await;
+    let configure = |config: serde_json::Value| {
+        let admin = admin.clone();
+        async move { admin.patch("/tenants/org_default", json!({ "config": config })).await.is(200) }
+    };
     let page = app.browser().open("/login").await.expect(200, "passkey-button");
     assert!(page.has("/login/qr") && !page.has("oauth/google"), "{}", page.html());
-    app.configure("org_default", json!({"allowed_login_methods": ["password"]})).await;
+    configure(json!({"allowed_login_methods": ["password"]})).await;
     let page = app.browser().open("/login").await;
     assert!(!page.has("passkey-button") && !page.has("/login/qr"), "{}", page.html());
     let browser = app.browser();
     let page = to_ways(&browser, "/login", ALICE).await.expect(200, "password-form");
     assert!(!page.has("/login/code/send") && !page.has("/login/link"), "{}", page.html());
-    app.configure("org_default", json!({"allowed_login_methods": ["email/otp"]})).await;
+    configure(json!({"allowed_login_methods": ["email/otp"]})).await;
     let page = to_ways(&browser, "/login", ALICE).await.expect(200, "/login/code/send");
     assert!(!page.has("password-form"), "{}", page.html());
     let flow = json!({"auth": {"login_flow": {"allowed_identifiers": ["phone"], "steps": [{"methods": ["phone/otp"]}]}}});
-    app.configure("org_default", flow).await;
+    configure(flow).await;
     let page = browser.open("/login").await.expect(200, "Phone number");
     browser.submit(&page, "login-form", &[("identifier", ALICE)]).await.expect(400, "not open here");
 }
