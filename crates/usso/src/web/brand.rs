@@ -160,7 +160,7 @@ fn themed(is_dark: bool, variables: &str) -> String {
 /// A list of fonts, and nothing else.
 fn fonts(text: &str) -> Option<&str> {
     let is_name = |c: char| c.is_alphanumeric() || matches!(c, ' ' | ',' | '-' | '"' | '\'');
-    let is_even = |quote: char| text.matches(quote).count() % 2 == 0;
+    let is_even = |quote: char| text.matches(quote).count().is_multiple_of(2);
     (text.len() <= 200 && text.chars().all(is_name) && is_even('"') && is_even('\'')).then_some(text)
 }
 
