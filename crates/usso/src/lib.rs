@@ -10,4 +10,5 @@ pub mod cli;
 pub mod config;
 pub mod http;
 pub mod identity;
+pub mod integration;
 pub mod tenant;
