@@ -43,6 +43,8 @@ pub enum Resource {
     Referrals,
     /// Routes of a gateway.
     GatewayRoutes,
+    /// OAuth clients.
+    OauthClients,
     /// Roles.
     Roles,
     /// The scope catalog.
@@ -72,6 +74,7 @@ impl Resource {
             Self::Profiles => &["sso/profiles", "sso/profile"],
             Self::Referrals => &["sso/referrals", "sso/referral", "sso/referralcode"],
             Self::GatewayRoutes => &["sso/gatewayroutes", "sso/gatewayroute"],
+            Self::OauthClients => &["sso/oauth-clients", "sso/clients", "sso/client", "sso/oauthclient"],
             Self::Roles => &["sso/roles", "sso/role"],
             Self::ScopeCatalog => &["sso/scope-catalog", "sso/scopes"],
             Self::Sessions => &["sso/sessions", "sso/session", "sso/authsession"],

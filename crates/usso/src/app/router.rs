@@ -10,10 +10,11 @@ use crate::identity::{
     agents, api_keys, captcha, codes, links, onboarding, passkeys, qr, recovery, referrals, sessions, usage,
     users, workspaces,
 };
+use crate::integration::{authorize, clients, consents, discovery, introspect, revoke, token, userinfo};
 use crate::tenant::{audit, keys, messaging, tenants};
 use crate::web;
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use bytes::Bytes;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -28,7 +29,7 @@ pub const API: &str = "/api/sso/v1";
     info(title = "USSO", description = "Multi-tenant single sign-on: sign-in, sessions, tokens, tenants. The system administrator \
             has every operation of every tenant at /admin/tenants/{tenant_id}/ and its path below /api/sso/v1.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")),
-    tags((name = "Authentication"), (name = "Sessions"), (name = "API keys"), (name = "Agents"), (name = "Roles"), (name = "Scope catalog"), (name = "Gateway routes"), (name = "Referrals"), (name = "Users"), (name = "Profiles"), (name = "Workspaces"), (name = "Tenants"), (name = "Keys"), (name = "Audit"), (name = "Health"))
+    tags((name = "Authentication"), (name = "Sessions"), (name = "API keys"), (name = "Agents"), (name = "Roles"), (name = "Scope catalog"), (name = "Gateway routes"), (name = "Referrals"), (name = "Users"), (name = "Profiles"), (name = "Workspaces"), (name = "Tenants"), (name = "Keys"), (name = "Audit"), (name = "OAuth"), (name = "OAuth clients"), (name = "Health"))
 )]
 struct Document;
 
@@ -65,12 +66,20 @@ fn described() -> OpenApiRouter<AppState> {
         .merge(archive::routes::router())
         .merge(tenants::public::routes::router())
         .merge(messaging::routes::router())
+        .merge(clients::routes::router())
+        .merge(consents::routes::router())
         .merge(keys::admin::routes::router())
         .merge(audit::routes::router());
     OpenApiRouter::with_openapi(Document::openapi())
         .nest(API, api)
         .merge(keys::routes::router())
         .merge(passkeys::routes::root())
+        .merge(discovery::routes::router())
+        .merge(authorize::routes::router())
+        .merge(token::routes::router())
+        .merge(userinfo::routes::router())
+        .merge(introspect::routes::router())
+        .merge(revoke::routes::router())
         .merge(health::router())
 }
 
@@ -93,8 +102,28 @@ fn aliases() -> Router<AppState> {
         .route("/health/ready", get(health::ready))
         .route("/health/serving", get(health::serving))
         .route("/.well-known/jwks.json", get(keys::routes::jwks))
+        .route("/.well-known/openid-configuration", get(discovery::routes::openid_configuration))
+        .route("/.well-known/oauth-authorization-server", get(discovery::routes::authorization_server))
+        .route(
+            "/oauth/authorize",
+            get(authorize::routes::authorize).post(authorize::routes::authorize_by_form),
+        )
+        .route("/oauth/token", post(token::routes::token))
+        .route("/oauth/userinfo", get(userinfo::routes::get).post(userinfo::routes::post))
+        .route("/oauth/introspect", post(introspect::routes::introspect))
+        .route("/oauth/revoke", post(revoke::routes::revoke))
         .merge(docs::router());
-    Router::new().nest(API, api).route("/website/jwks.json", get(keys::routes::jwks))
+    let clients = Router::new()
+        .route("/oauth/clients", get(clients::routes::list).post(clients::routes::create))
+        .route(
+            "/oauth/clients/{client_id}",
+            get(clients::routes::get).patch(clients::routes::update).delete(clients::routes::delete),
+        )
+        .route("/oauth/clients/{client_id}/rotate-secret", post(clients::routes::rotate_secret))
+        .route("/oauth/consent", get(consents::routes::ask).post(consents::routes::decide))
+        .route("/oauth/consents", get(consents::routes::list))
+        .route("/oauth/consents/{client_id}", delete(consents::routes::withdraw));
+    Router::new().nest(API, api).merge(clients).route("/website/jwks.json", get(keys::routes::jwks))
 }
 
 /// The OpenAPI 3.1 document.

@@ -17,10 +17,12 @@ use crate::identity::api_keys::model::{ApiKey, ApiKeyUsage};
 use crate::identity::credentials::{Cost, Hasher, HasherConfig};
 use crate::identity::referrals::model::Referral;
 use crate::identity::sessions::model::Session;
+use crate::identity::users::consents::Consent;
 use crate::identity::users::model::User;
 use crate::identity::users::removal::Erasure;
 use crate::identity::workspaces::invitations::model::Invitation;
 use crate::identity::workspaces::model::Workspace;
+use crate::integration::clients::model::Client;
 use crate::tenant::Registry;
 use crate::tenant::audit::AuditEvent;
 use crate::tenant::audit::chain::AuditHead;
@@ -53,7 +55,7 @@ use tokio::sync::watch;
 pub type StartError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Every kind of record.
-pub fn kinds() -> [KindSpec; 22] {
+pub fn kinds() -> [KindSpec; 24] {
     [
         lease::Instance::spec(),
         lease::Turn::spec(),
@@ -65,6 +67,8 @@ pub fn kinds() -> [KindSpec; 22] {
         Referral::spec(),
         GatewayRoute::spec(),
         Erasure::spec(),
+        Consent::spec(),
+        Client::spec(),
         Workspace::spec(),
         Invitation::spec(),
         Session::spec(),

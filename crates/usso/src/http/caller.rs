@@ -16,6 +16,9 @@ use crate::identity::sessions::model::Session;
 use crate::identity::sessions::service;
 use crate::identity::users::model::User;
 use crate::identity::workspaces::access::Asker;
+use crate::integration::Browser;
+use crate::integration::access::{self, Holder};
+use crate::integration::clients::model::Client;
 use crate::tenant::Actor;
 use crate::tenant::verify::{Claims, TokenError, TokenType, verify};
 use axum::extract::FromRequestParts;
@@ -63,6 +66,17 @@ pub enum Principal {
         /// The key.
         key: Arc<Stored<ApiKey>>,
         /// What it may now.
+        scopes: Vec<String>,
+    },
+    /// An OAuth client.
+    Client {
+        /// Which.
+        client: Arc<Stored<Client>>,
+        /// What its token says.
+        claims: Box<Claims>,
+        /// In whose name, if not its own.
+        delegation: Option<Box<Browser>>,
+        /// What its token may now.
         scopes: Vec<String>,
     },
 }
@@ -153,6 +167,10 @@ impl Caller {
                 None => Actor::User(user),
             },
             Principal::ApiKey { key, .. } => Actor::ApiKey { user, key: key.id.as_str().to_owned() },
+            Principal::Client { client, delegation, .. } => Actor::Client {
+                client: client.id.as_str().to_owned(),
+                user: delegation.as_ref().map(|own| own.user.id.as_str().to_owned()),
+            },
             Principal::Agent { agent, credential, .. } => {
                 let agent = agent.id.as_str().to_owned();
                 match credential {
@@ -170,7 +188,9 @@ impl Caller {
         match &self.principal {
             Principal::Session { narrowed: Some(scopes), .. } => scopes,
             Principal::Session { claims, .. } => claims.scopes.as_deref().unwrap_or_default(),
-            Principal::ApiKey { scopes, .. } | Principal::Agent { scopes, .. } => scopes,
+            Principal::ApiKey { scopes, .. }
+            | Principal::Agent { scopes, .. }
+            | Principal::Client { scopes, .. } => scopes,
         }
     }
 
@@ -181,6 +201,7 @@ impl Caller {
             | Principal::Agent { credential: AgentCredential::Session { session, .. }, .. } => {
                 Some(&session.id)
             }
+            Principal::Client { delegation, .. } => delegation.as_ref().map(|own| &own.session.id),
             Principal::ApiKey { .. } | Principal::Agent { .. } => None,
         }
     }
@@ -207,7 +228,17 @@ impl Caller {
         match &self.principal {
             Principal::ApiKey { key, .. }
             | Principal::Agent { credential: AgentCredential::ApiKey(key), .. } => Some(key),
-            Principal::Session { .. } | Principal::Agent { .. } => None,
+            Principal::Session { .. } | Principal::Agent { .. } | Principal::Client { .. } => None,
+        }
+    }
+
+    /// Whether it acts with what it was given and nothing else: an agent, or a client that isn't the tenant's own. Behind it
+    /// stands nobody who owns anything.
+    pub fn owns_nothing(&self) -> bool {
+        match &self.principal {
+            Principal::Agent { .. } => true,
+            Principal::Client { client, delegation, .. } => !client.is_first_party || delegation.is_none(),
+            Principal::Session { .. } | Principal::ApiKey { .. } => false,
         }
     }
 
@@ -215,7 +246,7 @@ impl Caller {
     pub fn agent(&self) -> Option<&Stored<Agent>> {
         match &self.principal {
             Principal::Agent { agent, .. } => Some(agent),
-            Principal::Session { .. } | Principal::ApiKey { .. } => None,
+            Principal::Session { .. } | Principal::ApiKey { .. } | Principal::Client { .. } => None,
         }
     }
 
@@ -230,6 +261,9 @@ impl Caller {
             Principal::Session { session, .. }
             | Principal::Agent { credential: AgentCredential::Session { session, .. }, .. } => {
                 session.id.as_str()
+            }
+            Principal::Client { client, delegation, .. } => {
+                delegation.as_ref().map_or(client.id.as_str(), |own| own.session.id.as_str())
             }
             Principal::ApiKey { key, .. }
             | Principal::Agent { credential: AgentCredential::ApiKey(key), .. } => key.id.as_str(),
@@ -246,7 +280,7 @@ impl Caller {
     /// # Errors
     /// `NOT_FOUND` for the system administrator who acts from outside, and for agents.
     pub fn at_home(&self) -> Result<(), ApiError> {
-        if self.tenant.info.is_visit || self.agent().is_some() { Err(ApiError::not_found()) } else { Ok(()) }
+        if self.tenant.info.is_visit || self.owns_nothing() { Err(ApiError::not_found()) } else { Ok(()) }
     }
 
     /// Whether the caller is the system administrator, in their own tenant or as a visitor in another.
@@ -267,7 +301,7 @@ impl<'a> From<&'a Caller> for Asker<'a> {
             user: &caller.user,
             scopes: caller.scopes(),
             workspace: caller.workspace.as_deref(),
-            is_visit: caller.tenant.info.is_visit || caller.agent().is_some(),
+            is_visit: caller.tenant.info.is_visit || caller.owns_nothing(),
             is_in_person: caller.is_in_person() && !caller.tenant.info.is_visit,
             actor: caller.actor(),
             client: caller.tenant.client(),
@@ -284,6 +318,36 @@ impl Caller {
         let user = Arc::new(agent.stand_in(&tenant.scope));
         let workspace = agent.workspace_id.clone();
         Ok(Self { tenant, principal: Principal::Agent { agent, credential, scopes }, user, workspace })
+    }
+}
+
+impl Caller {
+    /// A client, in its own name or in a user's. It may what its token says as far as it, and they, still may; but it isn't them.
+    async fn of_client(state: &AppState, tenant: Tenant, claims: Claims) -> Result<Self, ApiError> {
+        let scope = &tenant.scope;
+        let token = claims.scopes.as_deref().unwrap_or_default();
+        let (client, delegation, scopes, workspace) =
+            match access::holder((&state.identity, &state.integration), scope, &claims).await? {
+                Holder::Client(client) => {
+                    let scopes = access::held_by(&client, token);
+                    (client, None, scopes, None)
+                }
+                Holder::Delegate(browser, client) => {
+                    let workspace = claims.workspace_id.as_deref();
+                    let held =
+                        state.identity.held_in(scope, (&browser.session, &browser.user), workspace).await;
+                    let held = held.map_err(|e| storage(&e))?.ok_or(TokenError::Revoked)?;
+                    let scopes = narrowed(token, &held.scopes).unwrap_or_else(|| token.to_vec());
+                    (client, Some(Box::new(browser)), scopes, held.workspace)
+                }
+                Holder::User(_) | Holder::Agent(..) => return Err(TokenError::Invalid.into()),
+            };
+        let user = match &delegation {
+            Some(own) if client.is_first_party => own.user.clone(),
+            _ => Arc::new(User::stand_in(scope, client.title())),
+        };
+        let principal = Principal::Client { client, claims: Box::new(claims), delegation, scopes };
+        Ok(Self { tenant, principal, user, workspace })
     }
 }
 
@@ -334,6 +398,13 @@ impl Caller {
         }
         if is_of_agent(&claims) {
             return Self::of_agent(state, tenant, claims).await;
+        }
+        // One that is bound to a key is worth nothing without it (RFC 9449 section 7.2).
+        if claims.cnf.is_some() {
+            return Err(TokenError::Invalid.into());
+        }
+        if claims.client_id.is_some() {
+            return Self::of_client(state, tenant, claims).await;
         }
         let (session, user) = service::live(&state.identity, &tenant.scope, &claims).await?;
         // What the token's workspace gives: the session may have moved on to another one.

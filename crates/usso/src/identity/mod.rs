@@ -35,6 +35,7 @@ use crate::tenant::coherence::{Freshness, Stale};
 use agents::model::Agent;
 use kernel::cache::Cache;
 use kernel::{AgentId, KeyId, SessionId, StorageError, Stored, TenantId, UserId};
+use protocol::scope;
 use sessions::model::Session;
 use std::sync::Arc;
 use users::model::User;
@@ -127,7 +128,7 @@ impl Identity {
         effective(&self.roles, tenant, user.assigned(workspace), memory_counts).await
     }
 
-    /// What the user of a session holds in a workspace; impersonated, no more than who impersonates them holds now. None when
+    /// What the user of a session holds in a workspace, as far as the session was opened for; impersonated, no more than who impersonates them holds now. None when
     /// that one may not sign in any more.
     ///
     /// # Errors
@@ -139,6 +140,13 @@ impl Identity {
         workspace: Option<&str>,
     ) -> Result<Option<Effective>, StorageError> {
         let mut held = self.effective(tenant, user, workspace).await?;
+        if let Some(limit) = &session.scopes {
+            held.scopes = scope::common(limit, &held.scopes).into_iter().map(str::to_owned).collect();
+            // A role says more than the scopes that were given.
+            if !session.grant.as_ref().is_some_and(|grant| grant.is_first_party) {
+                held.roles.clear();
+            }
+        }
         let Some(actor) = &session.actor else { return Ok(Some(held)) };
         let Some(actor) = self.user(tenant, actor).await?.filter(|a| a.may_sign_in()) else {
             return Ok(None);

@@ -111,6 +111,7 @@ const SETTINGS: &[Setting] = &[
     setting(None, "cookie_domain", Shape::Checked(cookie_domain), || Value::Null),
     setting(None, "audit.retention_days", Shape::IntOrNull(30, 36_500), || Value::Null),
     setting(None, "cors_origins", Shape::Each(0, origin), || json!([])),
+    setting(None, "oauth_public_base", Shape::Checked(public_base), || Value::Null),
 ];
 
 /// The settings as the record keeps them: nested names to values, only what was set, and unknown keys as they came.
@@ -265,6 +266,7 @@ impl Config {
             captcha_tries: u64::try_from(self.int("image_captcha_tries")).unwrap_or(2),
             cookie_domain: self.text("cookie_domain"),
             cors_origins: self.texts("cors_origins"),
+            oauth_public_base: self.text("oauth_public_base"),
             audit_retention_days: self.by_name("audit.retention_days").as_i64(),
         }
     }
@@ -352,6 +354,8 @@ pub struct Settings {
     pub cors_origins: Vec<String>,
     /// After how many days events are removed; none: never.
     pub audit_retention_days: Option<i64>,
+    /// Where the authorization endpoint is advertised, if not at the host's root (contract 9.7).
+    pub oauth_public_base: Option<String>,
 }
 
 fn check(shape: Shape, value: &Value) -> Result<(), String> {
@@ -432,6 +436,11 @@ fn cookie_domain(text: &str) -> Result<(), &'static str> {
     } else {
         Err("must be a host name in lower case with at least two labels")
     }
+}
+
+/// Where the authorization endpoint is advertised, if not at the host's root.
+fn public_base(text: &str) -> Result<(), &'static str> {
+    if text == "/api/sso/v1" { Ok(()) } else { Err("must be /api/sso/v1, the other place it is at") }
 }
 
 /// An origin exactly as browsers send it (RFC 6454 §6.2).

@@ -75,12 +75,31 @@ pub struct Claims {
     /// Who really acts (RFC 8693 section 4.1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub act: Option<Act>,
+    /// What an OAuth client was granted, in its words; of its tokens only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// The OAuth client it was issued to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// When the user signed in, seconds; of OAuth clients' tokens only (RFC 9068 section 2.2.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_time: Option<i64>,
+    /// The key it is bound to (RFC 7800 section 3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
     /// The user's custom claims; they stand at the top of the token, too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claims: Option<Map<String, Value>>,
     /// The refresh generation (ruling D2); refresh tokens only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub g: Option<u32>,
+}
+
+/// The key a token is bound to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Confirmation {
+    /// Its thumbprint (RFC 9449 section 6.1).
+    pub jkt: String,
 }
 
 /// Who acts as the subject.

@@ -98,6 +98,7 @@ struct Walk {
     key: String,
     user: String,
     agent: String,
+    client: String,
     count: usize,
     wrong: Vec<String>,
 }
@@ -114,6 +115,8 @@ impl Walk {
         let user = user.str("id").to_owned();
         let agent = admin.post("/agents", json!({"name": "Target"})).await.expect(201);
         let agent = agent.str("id").to_owned();
+        let client = json!({"redirect_uris": ["https://a.example/"]});
+        let client = admin.post("/oauth/clients", client).await.expect(201).str("id").to_owned();
         let _ = admin.post("/roles", json!({"name": "Target", "slug": "target_role"})).await.expect(201);
         let _ = admin.post("/workspaces", json!({"name": "Target"})).await.expect(201);
         let member = json!({"user_id": user});
@@ -128,6 +131,7 @@ impl Walk {
             key,
             user,
             agent,
+            client,
             app,
             count: 0,
             wrong: Vec::new(),
@@ -156,6 +160,7 @@ impl Walk {
             .replace("{credential_id}", "credential_nobodys")
             .replace("{workspace_id}", "ws_target")
             .replace("{invitation_id}", &self.invitation)
+            .replace("{client_id}", &self.client)
             .replace("{service}", "target")
             .replace("{kid}", "key_nobody");
         let body = body.into();
@@ -175,6 +180,7 @@ impl Walk {
             "/workspaces",
             "/referrals",
             "/gatewayroutes",
+            "/oauth/clients",
         ]
         .iter()
         .any(|p| operation.path.contains(p));
@@ -269,6 +275,10 @@ fn good(operation: &str) -> Value {
         // Refused for what they say: with a right one every request would publish a key.
         "create_key" | "rotate_keys" => json!({"algorithm": "none"}),
         "update_key" => json!({"is_active": true}),
+        // Refused for what it says: with a right one every request would make a client.
+        "create_oauth_client" => json!({"redirect_uris": []}),
+        "update_oauth_client" => json!({"description": "Target"}),
+        "rotate_oauth_client_secret" => json!({"overlap_seconds": 60}),
         "add_domain" => json!({"domain": "target.example"}),
         // Of a domain that isn't there.
         "verify_domain" => json!({"method": "dns"}),

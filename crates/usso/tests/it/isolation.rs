@@ -55,6 +55,7 @@ fn making(path: &str) -> Value {
         "/roles" => json!({"name": "Role {n}", "description": CANARY}),
         "/referrals" => json!({"meta_data": {"for": CANARY}}),
         "/gatewayroutes" => json!({"slug": "route{n}", "title": CANARY}),
+        "/oauth/clients" => json!({"name": CANARY, "redirect_uris": ["https://{n}.example/"]}),
         "/users" => json!({"identifier": "made{n}@example.com", "name": CANARY}),
         "/workspaces" => json!({"name": "Workspace {n}", "description": CANARY}),
         other => panic!("{other} has no body here"),
@@ -62,7 +63,8 @@ fn making(path: &str) -> Value {
 }
 
 /// The paths things with ids are made by.
-const MADE: [&str; 6] = ["/agents", "/gatewayroutes", "/referrals", "/roles", "/users", "/workspaces"];
+const MADE: [&str; 7] =
+    ["/agents", "/gatewayroutes", "/oauth/clients", "/referrals", "/roles", "/users", "/workspaces"];
 
 /// What must hold for one operation.
 struct Row {
@@ -471,6 +473,51 @@ fn rows(world: &World) -> BTreeMap<&'static str, Row> {
         ("show_workspace_invitation", row(Needs::Nothing, Id::Invitation)),
         ("accept_workspace_invitation", row(Needs::Session, Id::Invitation)),
         ("decline_workspace_invitation", row(Needs::Session, Id::Invitation)),
+        ("list_oauth_clients", row(Needs::Admin, Id::None)),
+        (
+            "create_oauth_client",
+            Row {
+                body: Some(json!({"redirect_uris": ["https://{n}.example/"]})),
+                own: 201,
+                ..row(Needs::Admin, Id::None)
+            },
+        ),
+        ("get_oauth_client", row(Needs::Admin, Id::Made("/oauth/clients"))),
+        (
+            "update_oauth_client",
+            Row {
+                body: Some(json!({"description": "{n}"})),
+                ..row(Needs::Admin, Id::Made("/oauth/clients"))
+            },
+        ),
+        ("delete_oauth_client", Row { own: 204, ..row(Needs::Admin, Id::Made("/oauth/clients")) }),
+        ("rotate_oauth_client_secret", row(Needs::Admin, Id::Made("/oauth/clients"))),
+        // What a handle of one tenant is at another has a test of its own (oidc/isolation.rs).
+        ("get_oauth_consent", Row { own: 400, ..row(Needs::Session, Id::None) }),
+        ("decide_oauth_consent", Row { own: 400, ..row(Needs::Session, Id::None) }),
+        ("list_oauth_consents", row(Needs::Session, Id::None)),
+        ("withdraw_oauth_consent", Row { own: 404, ..row(Needs::Session, Id::Session) }),
+        ("openid_configuration", row(Needs::Nothing, Id::None)),
+        ("authorization_server_metadata", row(Needs::Nothing, Id::None)),
+        (
+            "authorize",
+            Row {
+                query: Some((format!("client_id={}", world.made_a["/oauth/clients"]), 400)),
+                ..row(Needs::Nothing, Id::None)
+            },
+        ),
+        ("authorize_by_form", Row { foreign: vec![(json!({}), 415)], ..row(Needs::Nothing, Id::None) }),
+        ("token", Row { foreign: vec![(json!({}), 415)], ..row(Needs::Nothing, Id::None) }),
+        (
+            "introspect",
+            Row { foreign: vec![(json!({"token": a.access()}), 415)], ..row(Needs::Nothing, Id::None) },
+        ),
+        (
+            "revoke",
+            Row { foreign: vec![(json!({"token": a.access()}), 415)], ..row(Needs::Nothing, Id::None) },
+        ),
+        ("userinfo", row(Needs::Session, Id::None)),
+        ("userinfo_by_form", row(Needs::Session, Id::None)),
         (
             "list_audit_events",
             Row { query: Some((format!("actor={}", a.id()), 200)), ..row(Needs::Admin, Id::None) },
@@ -930,6 +977,8 @@ async fn guarded(
         let is_missing = matches!(*kind, "foreign" | "random");
         let wanted: u16 = match (is_own, row.needs) {
             (false, _) => 401,
+            // Other sites may read the answer: cookies don't count.
+            (true, _) if operation.id.starts_with("userinfo") && in_cookie => 401,
             (true, Needs::System) => 403,
             (true, Needs::Admin) if !is_admin => 403,
             (true, Needs::Member) if !is_admin => 404,
@@ -993,10 +1042,13 @@ async fn no_operation_leaks_through_the_door_of_the_system_administrator() {
 const API: &str = "/api/sso/v1";
 const DOORS: [&str; 2] = ["/admin/tenants/org_company_b", "/api/sso/v1/admin/tenants/org_company_b"];
 
+/// What only somebody who is signed in here can do.
+const NOT_FOR_VISITORS: [&str; 4] = ["me", "create_api_key", "get_oauth_consent", "decide_oauth_consent"];
+
 /// What the operation does for the system administrator: as for B's own, and A's things look like nothing.
 async fn visit(walk: &mut Walk<'_>, operation: &Operation, row: &Row, (cell, name): (Cell<'_>, &str)) {
     // Signing in or out, and what needs a thing of one's own, has its own tests.
-    if row.needs == Needs::Nothing || ["me", "create_api_key"].contains(&operation.id.as_str()) {
+    if row.needs == Needs::Nothing || NOT_FOR_VISITORS.contains(&operation.id.as_str()) {
         return;
     }
     let made = |path: &str| {

@@ -2,7 +2,7 @@
 
 use super::model::Session;
 use super::schema::{SessionView, UpdateSession};
-use super::service::{self, MAX_META_DATA, SessionError, is_live};
+use super::service::{self, MAX_META_DATA, SessionError};
 use crate::access_control::permission::{Permission, PermissionDenied, Resource};
 use crate::access_control::visible::visible;
 use crate::http::error::{ErrorView, storage};
@@ -91,7 +91,10 @@ async fn view(state: &AppState, caller: &Caller, session: &Stored<Session>) -> S
         }
         None => {
             let owner = state.identity.user(scope, &session.user_id).await.ok().flatten();
-            owner.is_some_and(|user| is_live(scope, session, &user))
+            match owner {
+                Some(owner) => service::lives(&state.identity, scope, session, &owner).await.unwrap_or(false),
+                None => false,
+            }
         }
     };
     SessionView::of(

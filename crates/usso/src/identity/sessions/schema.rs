@@ -55,8 +55,12 @@ pub struct SessionView {
     pub last_used_at: Timestamp,
     /// How long it may last, in minutes.
     pub max_age_minutes: i64,
-    /// `regular_login` …
+    /// `regular_login`, `oauth_session` …
     pub session_type: String,
+    /// The OAuth client that acts in it.
+    pub client_id: Option<String>,
+    /// What that client was given.
+    pub scope: Option<String>,
     /// Whatever the user keeps with it.
     #[schema(value_type = Object)]
     pub meta_data: Map<String, Value>,
@@ -100,6 +104,8 @@ impl SessionView {
             last_used_at: session.used_at,
             max_age_minutes: session.expires_at.seconds_since(session.created_at) / 60,
             session_type: session.session_type.clone(),
+            client_id: session.grant.as_ref().map(|grant| grant.client_id.as_str().to_owned()),
+            scope: session.grant.as_ref().map(|grant| grant.scope.join(" ")),
             meta_data: session.meta_data.clone(),
             is_deleted: session.revoked_at.is_some(),
             expires_at: session.expires_at,

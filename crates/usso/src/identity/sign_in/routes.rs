@@ -20,6 +20,8 @@ use crate::identity::devices::Device;
 use crate::identity::identifiers::IdentifierKind;
 use crate::identity::sessions::service;
 use crate::identity::users::schema::UserView;
+use crate::integration::Browser;
+use crate::integration::access;
 use crate::tenant::verify::{Claims, TokenError, TokenType, authenticate, verify};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
@@ -302,13 +304,15 @@ pub async fn verify_token(
     if !is_wanted {
         return Err(TokenError::WrongType.into());
     }
-    if agents::is_of_agent(&claims) {
-        agents::live(&state.identity, &tenant.scope, &claims).await?;
-    } else {
-        let (session, user) = service::live(&state.identity, &tenant.scope, &claims).await?;
-        let workspace = claims.workspace_id.as_deref();
-        let held = state.identity.held_in(&tenant.scope, (&session, &user), workspace).await;
-        held.map_err(|e| storage(&e))?.ok_or(TokenError::Revoked)?;
+    let layers = (&state.identity, &state.integration);
+    match access::holder(layers, &tenant.scope, &claims).await? {
+        access::Holder::User(Browser { session, user })
+        | access::Holder::Delegate(Browser { session, user }, _) => {
+            let workspace = claims.workspace_id.as_deref();
+            let held = state.identity.held_in(&tenant.scope, (&session, &user), workspace).await;
+            held.map_err(|e| storage(&e))?.ok_or(TokenError::Revoked)?;
+        }
+        access::Holder::Client(_) | access::Holder::Agent(..) => {}
     }
     service::check_generation(&state.identity, &tenant.scope, &claims).await?;
     let claims = serde_json::to_value(claims.flattened()).unwrap_or_default();
@@ -319,7 +323,7 @@ pub async fn verify_token(
 #[utoipa::path(get, path = "/me", tag = "Authentication", operation_id = "me", security(("bearer" = [])),
     responses((status = 200, body = MeView), (status = 401, body = ErrorView)))]
 pub async fn me(caller: Caller) -> Result<Response, ApiError> {
-    if caller.agent().is_none() {
+    if !caller.owns_nothing() {
         caller.at_home()?;
     }
     let Caller { tenant, principal, user, workspace } = caller;
@@ -329,6 +333,17 @@ pub async fn me(caller: Caller) -> Result<Response, ApiError> {
             let view =
                 MeView::of(UserView::of(tenant_id, &user), Claims { workspace_id: workspace, ..*claims });
             ([(header::ETAG, user.revision.etag())], Json(view)).into_response()
+        }
+        Principal::Client { claims, delegation: Some(own), scopes, .. } => {
+            let granted: Vec<String> =
+                claims.scope.iter().flat_map(|scope| scope.split(' ')).map(str::to_owned).collect();
+            let user = UserView::of(tenant_id, &own.user).opened_by(&granted);
+            let claims = Claims { workspace_id: workspace, scopes: Some(scopes), ..*claims };
+            Json(MeView::of(user, claims)).into_response()
+        }
+        Principal::Client { claims, scopes, .. } => {
+            let claims = Claims { scopes: Some(scopes), ..*claims };
+            Json(serde_json::to_value(claims).unwrap_or_default()).into_response()
         }
         Principal::Agent { agent, credential: AgentCredential::Session { claims, .. }, scopes } => {
             Json(AgentMeView::of(&agent, *claims, scopes)).into_response()

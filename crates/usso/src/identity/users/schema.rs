@@ -147,6 +147,31 @@ pub struct UserView {
 }
 
 impl UserView {
+    /// As much of a user as a client may know that was granted these words of `scope`.
+    #[must_use]
+    pub fn opened_by(self, scope: &[String]) -> Self {
+        let has = |word: &str| scope.iter().any(|own| own == word);
+        let (profile, email, phone) = (has("profile"), has("email"), has("phone"));
+        Self {
+            name: self.name.filter(|_| profile),
+            avatar_url: self.avatar_url.filter(|_| profile),
+            username: self.username.filter(|_| profile),
+            email: self.email.filter(|_| email),
+            phone: self.phone.filter(|_| phone),
+            identifiers: Vec::new(),
+            workspaces: Vec::new(),
+            workspace_ids: Vec::new(),
+            workspace_roles: BTreeMap::new(),
+            credentials: Vec::new(),
+            credential_methods: Vec::new(),
+            custom_claims: Map::new(),
+            referred_by: None,
+            history: Vec::new(),
+            meta_data: Map::new(),
+            ..self
+        }
+    }
+
     /// A user of a tenant, with the last changes.
     pub fn with_history(tenant_id: &str, stored: &Stored<User>) -> Self {
         Self { history: stored.history.clone(), ..Self::of(tenant_id, stored) }

@@ -4,7 +4,9 @@ use crate::tenant::keys::{KeySet, KeyUse, Succession};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 use kernel::{TenantId, Timestamp};
-use protocol::jose::{JoseError, Jwk, JwkSet, PreparedHeader, SigningKey, VerifyingKey, sign_compact};
+use protocol::jose::{
+    Algorithm, JoseError, Jwk, JwkSet, PreparedHeader, SigningKey, VerifyingKey, sign_compact,
+};
 use protocol::seal::SealingKey;
 use serde::Serialize;
 use std::collections::HashMap;
@@ -30,6 +32,8 @@ struct Signer {
     usage: KeyUse,
     sign_from: Timestamp,
     header: PreparedHeader,
+    /// Of access tokens for OAuth clients.
+    client_header: PreparedHeader,
     public: Jwk,
     key: SigningKey,
 }
@@ -79,6 +83,7 @@ impl KeyRing {
                 usage: key.usage,
                 sign_from: key.sign_from,
                 header: PreparedHeader::new(key.algorithm, "JWT", key.id.as_str())?,
+                client_header: PreparedHeader::new(key.algorithm, "at+jwt", key.id.as_str())?,
                 public: key.public.clone(),
                 key: SigningKey::from_pkcs8(key.algorithm, &private)?,
             });
@@ -118,6 +123,36 @@ impl KeyRing {
         let kid = signer.public.kid().ok_or(KeyRingError::NoKey)?;
         let header = PreparedHeader::new(signer.header.algorithm(), typ, kid)?;
         Ok((sign_compact(&header, claims, &signer.key)?, signer.public.clone()))
+    }
+
+    /// As [`KeyRing::sign_as`] with a certain algorithm: that of the tenant's tokens, or of its id tokens. None: it has no key
+    /// for it.
+    ///
+    /// # Errors
+    /// When signing fails.
+    pub fn sign_with(
+        &self,
+        algorithm: Algorithm,
+        typ: &str,
+        claims: &impl Serialize,
+        now: Timestamp,
+    ) -> Result<Option<String>, KeyRingError> {
+        let fits = |signer: &Signer| signer.header.algorithm() == algorithm;
+        let uses = [KeyUse::Access, KeyUse::IdToken].into_iter();
+        let mut signers = uses.filter_map(|usage| self.signer(usage, now).ok());
+        let Some(signer) = signers.find(|signer| fits(signer)) else { return Ok(None) };
+        let kid = signer.public.kid().ok_or(KeyRingError::NoKey)?;
+        let header = PreparedHeader::new(algorithm, typ, kid)?;
+        Ok(Some(sign_compact(&header, claims, &signer.key)?))
+    }
+
+    /// Signs an access token of an OAuth client (RFC 9068 section 2.1).
+    ///
+    /// # Errors
+    /// As [`KeyRing::sign`].
+    pub fn sign_for_client(&self, claims: &impl Serialize, now: Timestamp) -> Result<String, KeyRingError> {
+        let signer = self.signer(KeyUse::Access, now)?;
+        Ok(sign_compact(&signer.client_header, claims, &signer.key)?)
     }
 
     fn signer(&self, usage: KeyUse, now: Timestamp) -> Result<&Signer, KeyRingError> {

@@ -26,6 +26,9 @@ fn maker(caller: &Caller) -> Maker {
     let workspace_id = match &caller.principal {
         Principal::Session { session, .. } => session.workspace_id.clone(),
         Principal::ApiKey { key, .. } => key.workspace_id.clone(),
+        Principal::Client { delegation, .. } => {
+            delegation.as_ref().and_then(|own| own.session.workspace_id.clone())
+        }
         Principal::Agent { .. } => None,
     };
     let agent_id = caller.agent().map(|agent| agent.id.clone());
