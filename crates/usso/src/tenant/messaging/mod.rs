@@ -6,6 +6,7 @@
 
 pub mod budget;
 pub mod post;
+pub mod providers;
 pub mod render;
 pub mod routes;
 pub mod schema;

@@ -1,10 +1,12 @@
 //! Sending a message: as an effect of a write, and carrying it out.
 
+use super::providers::Provider;
 use super::render::{Own, Words, write};
 use super::templates::Template;
 use crate::tenant::TenantScope;
 use kernel::{
-    Channel, Effect, Letter, MailServer, Messenger, Problem, ProblemKind, SendError, Timestamp, Topic,
+    Channel, Effect, Internet, Letter, MailServer, Messenger, Problem, ProblemKind, SendError, Timestamp,
+    Topic,
 };
 use protocol::seal::SealError;
 use serde::{Deserialize, Serialize};
@@ -81,7 +83,11 @@ struct Waiting {
 /// Whether there is a way to send over a channel.
 pub fn can_send(tenant: &TenantScope, channel: Channel) -> bool {
     let delivery = &tenant.profile().delivery;
-    delivery.is_development || (channel == Channel::Email && mail_server(tenant).is_some())
+    let is_set = match channel {
+        Channel::Email => mail_server(tenant).is_some(),
+        Channel::Sms => Provider::of(tenant).is_some(),
+    };
+    is_set || delivery.is_development
 }
 
 /// Refuses a channel nothing can be sent over.
@@ -119,7 +125,7 @@ pub fn message(tenant: &TenantScope, message: Message<'_>) -> Result<Effect, Mes
 /// [`SendError`]: later, or never.
 pub async fn deliver(
     tenant: &TenantScope,
-    messenger: &dyn Messenger,
+    (messenger, internet): (&dyn Messenger, &dyn Internet),
     (name, payload): (&str, &Value),
 ) -> Result<(), SendError> {
     let broken = |what: &str| SendError::Refused(format!("the message {what}"));
@@ -136,8 +142,11 @@ pub async fn deliver(
     let words = words(tenant, template, &waiting.language, waiting.variables);
     let html = (channel == Channel::Email).then_some(words.html);
     let letter = Letter { channel, to: waiting.to, subject: words.subject, text: words.text, html };
-    match (channel, mail_server(tenant)) {
-        (Channel::Email, Some(server)) => messenger.mail(&server, &letter).await,
+    match (channel, mail_server(tenant), Provider::of(tenant)) {
+        (Channel::Email, Some(server), _) => messenger.mail(&server, &letter).await,
+        (Channel::Sms, _, Some(provider)) => {
+            provider.send(internet, &letter, tenant.now().unix_seconds()).await
+        }
         _ if tenant.profile().delivery.is_development => messenger.keep(name, &letter).await,
         _ => Err(SendError::Refused(format!("there is no delivery by {}", channel.as_str()))),
     }
