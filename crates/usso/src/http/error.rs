@@ -41,6 +41,12 @@ pub const CODES: &[(&str, u16, &str)] = &[
         "What proves that a domain is the tenant's was not found where it should be.",
     ),
     ("GONE", 410, "Used up or expired."),
+    ("HOOK_DENIED", 403, "A validator of the tenant says no; the detail is what it says."),
+    (
+        "HOOK_UNAVAILABLE",
+        503,
+        "A validator of the tenant does not answer, and the tenant lets nobody through without it.",
+    ),
     ("IDEMPOTENCY_KEY_REUSED", 409, "The Idempotency-Key was used for a different request."),
     ("IDENTIFIER_EXISTS", 409, "Somebody has this identifier."),
     ("INTERNAL_ERROR", 500, "A defect; the request id finds it in the log."),

@@ -41,3 +41,5 @@ mod tenants;
 mod tls;
 #[cfg(test)]
 mod upkeep;
+#[cfg(test)]
+mod ways;

@@ -245,6 +245,7 @@ fn session(
         ip: client.ip.to_string(),
         session_type: "service_account".to_owned(),
         actor: None,
+        claims: serde_json::Map::new(),
         meta_data: serde_json::Map::new(),
     }
 }

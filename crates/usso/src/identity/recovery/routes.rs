@@ -83,7 +83,8 @@ async fn guarded(
             let spent = |retry_after| SignInError::RateLimited { retry_after };
             Err(over.map_or(SignInError::InvalidCredentials, spent))
         }
-        other => other.map(drop),
+        Ok(_) => Ok(attempts::succeeded(tenant, &lane).await?),
+        Err(other) => Err(other),
     }
 }
 

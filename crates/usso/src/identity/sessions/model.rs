@@ -53,6 +53,9 @@ pub struct Session {
     /// The administrator who acts as the user (RFC 8693 section 4.1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor: Option<UserId>,
+    /// Claims of its tokens that a validator of the tenant asked for when it was opened.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub claims: Map<String, Value>,
     /// Whatever the user keeps with it.
     #[serde(default)]
     pub meta_data: Map<String, Value>,
@@ -173,6 +176,7 @@ pub(crate) mod tests {
             ip: "127.0.0.1".into(),
             session_type: "regular_login".into(),
             actor: None,
+            claims: Map::new(),
             meta_data: Map::new(),
         }
     }

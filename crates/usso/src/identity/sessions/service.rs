@@ -1,5 +1,7 @@
 //! Opening, refreshing and ending sessions.
 
+use crate::access_control::roles::effective::Effective;
+use crate::identity::hooks::{self, HookError};
 use crate::identity::sessions::model::{Presented, Session};
 use crate::identity::tokens::{self, TokenPair};
 use crate::identity::users::model::User;
@@ -9,6 +11,7 @@ use crate::tenant::keys::keyring::KeyRingError;
 use crate::tenant::verify::{Claims, TokenError, TokenType, verify};
 use crate::tenant::{Actor, ClientInfo, TenantScope};
 use kernel::{Change, Problem, ProblemKind, SessionId, StorageError, Stored, UserId};
+use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -47,6 +50,9 @@ pub enum SessionError {
     /// `meta_data` would outgrow [`MAX_META_DATA`].
     #[error("too much meta data")]
     MetaDataTooLarge,
+    /// A validator of the tenant denies it, or can't be asked.
+    #[error(transparent)]
+    Hook(#[from] HookError),
     /// Signing failed.
     #[error(transparent)]
     Sign(#[from] KeyRingError),
@@ -59,6 +65,7 @@ impl Problem for SessionError {
     fn kind(&self) -> ProblemKind {
         match self {
             Self::Token(e) => e.kind(),
+            Self::Hook(e) => e.kind(),
             Self::NotAMember => ProblemKind::Forbidden,
             Self::Reused | Self::MfaRequired => ProblemKind::Unauthenticated,
             Self::NotFound => ProblemKind::NotFound,
@@ -72,6 +79,7 @@ impl Problem for SessionError {
     fn code(&self) -> &'static str {
         match self {
             Self::Token(e) => e.code(),
+            Self::Hook(e) => e.code(),
             Self::NotAMember => "PERMISSION_DENIED",
             Self::Reused => "REFRESH_TOKEN_REUSED",
             Self::MfaRequired => "MFA_REQUIRED",
@@ -86,6 +94,7 @@ impl Problem for SessionError {
     fn detail(&self) -> Cow<'static, str> {
         match self {
             Self::Token(e) => e.detail(),
+            Self::Hook(e) => e.detail(),
             Self::NotAMember => "You don't belong to this workspace".into(),
             Self::Reused => "This refresh token was used before; the session has been ended".into(),
             Self::MfaRequired => "A second factor is needed; sign in again".into(),
@@ -113,6 +122,8 @@ pub struct NewSession {
     pub impersonation: Option<(UserId, i64)>,
     /// The active workspace.
     pub workspace_id: Option<String>,
+    /// Claims of its tokens beside the user's.
+    pub claims: Map<String, Value>,
 }
 
 /// A signed-in user.
@@ -165,14 +176,15 @@ pub async fn open(
         ip: client.ip.to_string(),
         session_type: session_type.to_owned(),
         actor,
-        meta_data: serde_json::Map::new(),
+        claims: new.claims,
+        meta_data: Map::new(),
     };
     let held = identity.held_in(tenant, (&session, &user), session.workspace_id.as_deref()).await?;
     let held = held.ok_or(TokenError::Revoked)?;
     if held.workspace != session.workspace_id {
         return Err(SessionError::NotAMember);
     }
-    let tokens = tokens::mint(tenant, issuer, &session, (&user, held))?;
+    let tokens = mint(identity, (tenant, issuer), &session, (&user, held), client).await?;
     // Who acts, not who is acted for.
     let author = session.actor.as_ref().unwrap_or(&user.id).as_str().to_owned();
     let event = Event::new("session.opened", Actor::User(author), session.id.as_str(), client)
@@ -182,6 +194,23 @@ pub async fn open(
         .effect(tenant);
     tenant.records::<Session>().insert(session, vec![event]).await?;
     Ok(SignedIn { user: Arc::new(user), tokens })
+}
+
+/// Mints the tokens of a session, unless a validator of the tenant denies it, and with the claims it adds.
+async fn mint(
+    identity: &Identity,
+    (tenant, issuer): (&TenantScope, &str),
+    session: &Session,
+    (user, held): (&User, Effective),
+    client: &ClientInfo,
+) -> Result<TokenPair, SessionError> {
+    let claims = hooks::before_token(identity, tenant, (user, session), client).await?;
+    if claims.is_empty() {
+        return Ok(tokens::mint(tenant, issuer, session, (user, held))?);
+    }
+    let mut session = session.clone();
+    session.claims.extend(claims);
+    Ok(tokens::mint(tenant, issuer, &session, (user, held))?)
 }
 
 /// The live session and user of a verified token.
@@ -334,7 +363,7 @@ async fn advance(
     if switch.is_some() || next.generation != session.generation {
         next.workspace_id.clone_from(&held.workspace);
     }
-    let tokens = tokens::mint(tenant, issuer, &next, (user, held))?;
+    let tokens = mint(identity, (tenant, issuer), &next, (user, held), client).await?;
     if next == session.record {
         return Ok((tokens, None));
     }

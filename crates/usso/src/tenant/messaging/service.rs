@@ -1,12 +1,12 @@
 //! Sending a message: as an effect of a write, and carrying it out.
 
+use super::mail;
 use super::providers::Provider;
 use super::render::{Own, Words, write};
 use super::templates::Template;
 use crate::tenant::TenantScope;
 use kernel::{
-    Channel, Effect, Internet, Letter, MailServer, Messenger, Problem, ProblemKind, SendError, Timestamp,
-    Topic,
+    Channel, Effect, Internet, Letter, Messenger, Problem, ProblemKind, SendError, Timestamp, Topic,
 };
 use protocol::seal::SealError;
 use serde::{Deserialize, Serialize};
@@ -84,7 +84,7 @@ struct Waiting {
 pub fn can_send(tenant: &TenantScope, channel: Channel) -> bool {
     let delivery = &tenant.profile().delivery;
     let is_set = match channel {
-        Channel::Email => mail_server(tenant).is_some(),
+        Channel::Email => mail::server(tenant).is_some(),
         Channel::Sms => Provider::of(tenant).is_some(),
     };
     is_set || delivery.is_development
@@ -142,7 +142,7 @@ pub async fn deliver(
     let words = words(tenant, template, &waiting.language, waiting.variables);
     let html = (channel == Channel::Email).then_some(words.html);
     let letter = Letter { channel, to: waiting.to, subject: words.subject, text: words.text, html };
-    match (channel, mail_server(tenant), Provider::of(tenant)) {
+    match (channel, mail::server(tenant), Provider::of(tenant)) {
         (Channel::Email, Some(server), _) => messenger.mail(&server, &letter).await,
         (Channel::Sms, _, Some(provider)) => {
             provider.send(internet, &letter, tenant.now().unix_seconds()).await
@@ -176,29 +176,4 @@ pub fn with_tenant(tenant: &TenantScope, mut variables: Map<String, Value>) -> M
     let company = record.branding.get("company_name").and_then(Value::as_str).filter(|name| !name.is_empty());
     variables.insert("tenant_name".to_owned(), company.unwrap_or(&record.name).into());
     variables
-}
-
-/// The tenant's own mail server, or the operator's.
-fn mail_server(tenant: &TenantScope) -> Option<MailServer> {
-    let profile = tenant.profile();
-    own_mail_server(tenant).or_else(|| profile.delivery.mail.clone())
-}
-
-fn own_mail_server(tenant: &TenantScope) -> Option<MailServer> {
-    let own = tenant.profile().tenant.messaging.get("email")?.as_object()?;
-    let text = |name: &str| own.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-    let host = text("smtp_host")?.to_owned();
-    let secret = own
-        .get("smtp_password")
-        .and_then(|sealed| crate::tenant::sealed::open(sealed, &tenant.profile().seal));
-    let account = text("smtp_username").zip(secret).map(|(name, secret)| (name.to_owned(), secret));
-    let operator = &tenant.profile().delivery;
-    Some(MailServer {
-        host,
-        port: own.get("smtp_port").and_then(Value::as_u64).and_then(|p| u16::try_from(p).ok()).unwrap_or(587),
-        account,
-        sender: text("from_address")?.to_owned(),
-        use_tls: own.get("use_tls").and_then(Value::as_bool).unwrap_or(true),
-        may_be_private: operator.is_development,
-    })
 }
