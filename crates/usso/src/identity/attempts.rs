@@ -99,10 +99,9 @@ fn ends(row: &OneTime, limit: u64) -> Timestamp {
 /// Seconds between a failure and the next try, when it is the so-manieth in a row and so many are free.
 fn pause(count: u64, free: u64) -> i64 {
     match count.checked_sub(free + 1) {
-        Some(beyond) => {
-            1i64.checked_shl(u32::try_from(beyond).unwrap_or(u32::MAX))
-                .map_or(LONGEST_PAUSE, |s| if s <= 0 { LONGEST_PAUSE } else { s.min(LONGEST_PAUSE) })
-        }
+        Some(beyond) => 1i64
+            .checked_shl(u32::try_from(beyond).unwrap_or(u32::MAX))
+            .map_or(LONGEST_PAUSE, |s| if s <= 0 { LONGEST_PAUSE } else { s.min(LONGEST_PAUSE) }),
         None => 0,
     }
 }
