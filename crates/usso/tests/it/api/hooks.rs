@@ -188,7 +188,7 @@ async fn a_validator_that_hangs_is_given_up_in_time_and_holds_up_no_other_tenant
     let (app, gateway) = start().await;
     let other = app.tenant("Other", &["other.example"]).await;
     app.user("alice").await;
-    hook(&app, &gateway, "before_login", json!({"timeout_ms": 200})).await;
+    hook(&app, &gateway, "before_login", json!({"timeout_ms": 1_000})).await;
     gateway.hang(true);
     let waiting: Vec<_> = (0..40)
         .map(|_| {

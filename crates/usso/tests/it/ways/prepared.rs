@@ -114,14 +114,14 @@ impl Trap {
     }
 
     /// Whether it still opens the account, or is still part of it.
-    async fn is_left(self, app: &TestApp, id: &str) -> bool {
+    async fn is_left(self, app: &TestApp, (id, identifier): (&str, &str)) -> bool {
         let scope = app.scope("org_default").await;
         let stored =
             scope.records::<usso::identity::users::model::User>().get(id).await.expect("the database");
         let stored = stored.expect("the account").record;
         let holds = |method: &str| stored.credentials.iter().any(|own| own.method == method);
         match self {
-            Self::Password => app.anonymous().login(ALICE, PASSWORD).await["access_token"].is_string(),
+            Self::Password => app.anonymous().login(identifier, PASSWORD).await["access_token"].is_string(),
             Self::Session(squatter) => {
                 let body = json!({"refresh_token": squatter.refresh()});
                 let refreshed = app.anonymous().post("/auth/refresh", body).await;
@@ -151,8 +151,9 @@ impl Trap {
 async fn linked(app: &TestApp, squatter: &User) -> Provider {
     let elsewhere = Provider::beside(app).await;
     elsewhere.set_up("org_default", "trap", json!({})).await;
-    let browser = app.browser().with_token(squatter.access());
-    let begun = browser.post("/credentials/oauth/trap", json!({})).await.expect(200);
+    let browser = app.browser();
+    let begun = squatter.post("/credentials/oauth/trap", json!({})).await.expect(200);
+    browser.keep("usso-oauth", &begun.cookie("usso-oauth").value);
     elsewhere.lie(json!({"sub": "squatter", "email": "squatter@example.com"}));
     let back = elsewhere.agree(begun.str("authorization_url"));
     let path = format!("/auth/oauth/trap/callback?{}", crate::app::encode(&back));
@@ -162,10 +163,9 @@ async fn linked(app: &TestApp, squatter: &User) -> Provider {
 
 /// Makes an agent in the squatter's name: they may, for the time of it.
 async fn agent_of(app: &TestApp, squatter: &User) -> String {
-    app.change_user(squatter, |user| user.scopes = vec!["create:agents".to_owned()]).await;
+    app.change_user(squatter, |user| user.scopes = vec!["*:*".to_owned()]).await;
     let squatter = squatter.again().await;
-    let pem = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----";
-    let body = json!({"name": "trap", "verify_key": pem, "alg": "EdDSA"});
+    let body = json!({"name": "trap"});
     squatter.post("/agents", body).await.expect(201).str("id").to_owned()
 }
 
@@ -186,7 +186,10 @@ async fn d23_whatever_a_stranger_prepared_is_gone_when_the_owner_comes() {
             let came = proof.come(&app, &provider).await;
             let owners: &Value = &came["user"]["id"];
             assert!(owners.is_null() || owners == squatter.id(), "{proof:?}: {}", came.text());
-            assert!(!trap.is_left(&app, squatter.id()).await, "{proof:?} leaves trap {kind}");
+            assert!(
+                !trap.is_left(&app, (squatter.id(), proof.identifier())).await,
+                "{proof:?} leaves trap {kind}"
+            );
             tried += 1;
         }
     }
