@@ -14,4 +14,4 @@ pub mod scope;
 pub mod seal;
 pub mod totp;
 
-pub use digest::sha256;
+pub use digest::{sha1, sha256};

@@ -45,7 +45,12 @@ async fn settle(state: &AppState, message: StoredEffect) -> Result<(), StorageEr
         Err(_) => Err(SendError::Refused("nobody's message".to_owned())),
         Ok(id) => match state.registry.open(&id).await {
             Ok(Some(tenant)) => {
-                deliver(&tenant, state.messenger.as_ref(), (&name, &message.effect.payload)).await
+                deliver(
+                    &tenant,
+                    (state.messenger.as_ref(), state.internet.as_ref()),
+                    (&name, &message.effect.payload),
+                )
+                .await
             }
             Ok(None) => Err(SendError::Refused("the tenant is gone".to_owned())),
             Err(error) => Err(SendError::Later(error.to_string())),

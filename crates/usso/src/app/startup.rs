@@ -14,7 +14,7 @@ use crate::identity::Identity;
 use crate::identity::agents::model::Agent;
 use crate::identity::agents::usage::AgentUsage;
 use crate::identity::api_keys::model::{ApiKey, ApiKeyUsage};
-use crate::identity::credentials::{Cost, Hasher, HasherConfig};
+use crate::identity::credentials::{BreachedList, Cost, Hasher, HasherConfig};
 use crate::identity::referrals::model::Referral;
 use crate::identity::sessions::model::Session;
 use crate::identity::users::consents::Consent;
@@ -225,15 +225,14 @@ pub async fn assemble(config: &Config, port: u16, ports: Ports) -> Result<Instan
     master_key::check(&system, &seal).await?;
     let origin = config.origin(port).to_string();
     let base = BaseUrl::parse(&origin).ok_or_else(|| format!("{origin} is not an origin"))?;
-    let identity = Identity::new(Hasher::new(hasher(config))?);
+    let internet = Arc::new(PublicInternet::new(internet(config)));
+    let identity =
+        Identity::new(Hasher::new(hasher(config))?, internet.clone()).with_breached(breached(config)?);
     let state = Arc::new(crate::http::state::Services::new(
         Registry::new(system, seal, base).with_succession(succession(config)).with_delivery(delivery(config)),
         identity,
         http(config),
-        (
-            Arc::new(PublicInternet::new(internet(config))),
-            Arc::new(PostOffice { outbox: config.storage.data_dir.join("outbox") }),
-        ),
+        (internet, Arc::new(PostOffice { outbox: config.storage.data_dir.join("outbox") })),
     ));
     let domains = config.tenants.default_domains.iter().map(|d| d.as_str().to_owned()).collect();
     let generated_password = bootstrap::run(&state, domains, config.security.system_password()).await?;
@@ -250,6 +249,12 @@ fn hasher(config: &Config) -> HasherConfig {
         idle_release: hashing.idle_release(),
         ..HasherConfig::default()
     }
+}
+
+fn breached(config: &Config) -> Result<Option<BreachedList>, StartError> {
+    let Some(path) = &config.security.breached_passwords else { return Ok(None) };
+    let list = BreachedList::open(path);
+    list.map(Some).map_err(|e| format!("security.breached_passwords {}: {e}", path.display()).into())
 }
 
 fn succession(config: &Config) -> Succession {
@@ -274,6 +279,7 @@ fn delivery(config: &Config) -> Delivery {
     };
     Delivery {
         mail: smtp.host.clone().zip(smtp.sender.clone()).map(server),
+        texts: config.sms.texts(),
         is_development: config.server.debug,
         product: config.server.project_name.clone(),
     }

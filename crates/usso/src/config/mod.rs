@@ -18,6 +18,7 @@ mod secret;
 mod security;
 mod server;
 mod setting;
+mod sms;
 mod smtp;
 mod sources;
 mod storage;
@@ -39,6 +40,7 @@ pub use secret::{MasterKey, Secret};
 pub use security::Security;
 pub use server::Server;
 pub use setting::Invalid;
+pub use sms::Sms;
 pub use smtp::Smtp;
 pub use sources::{Sources, TextFile};
 pub use storage::{DatabaseUrl, RedisUri, Storage};
@@ -49,13 +51,14 @@ use setting::{Key, Section};
 use std::collections::BTreeMap;
 
 /// Every section, in the order of the documentation.
-static ALL: [Section; 9] = [
+static ALL: [Section; 10] = [
     server::SECTION,
     storage::SECTION,
     security::SECTION,
     tls::SECTION,
     log::SECTION,
     smtp::SECTION,
+    sms::SECTION,
     hashing::SECTION,
     tenants::SECTION,
     keys::SECTION,
@@ -81,6 +84,8 @@ pub struct Config {
     pub log: Log,
     /// `[smtp]`
     pub smtp: Smtp,
+    /// `[sms]`
+    pub sms: Sms,
     /// `[hashing]`
     pub hashing: Hashing,
     /// `[tenants]`

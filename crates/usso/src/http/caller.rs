@@ -14,6 +14,7 @@ use crate::identity::api_keys::secret::PREFIX;
 use crate::identity::api_keys::service::{self as api_keys, Owner};
 use crate::identity::sessions::model::Session;
 use crate::identity::sessions::service;
+use crate::identity::users::credentials::check_sensitive;
 use crate::identity::users::model::User;
 use crate::identity::workspaces::access::Asker;
 use crate::integration::Browser;
@@ -248,6 +249,18 @@ impl Caller {
             Principal::Agent { agent, .. } => Some(agent),
             Principal::Session { .. } | Principal::ApiKey { .. } | Principal::Client { .. } => None,
         }
+    }
+
+    /// Refuses a session of a user that was begun too long ago, where the tenant asks for a recent one.
+    ///
+    /// # Errors
+    /// `RECENT_SIGN_IN_REQUIRED`.
+    pub fn check_sensitive(&self) -> Result<(), ApiError> {
+        let session = match &self.principal {
+            Principal::Session { session, .. } => Some(&session.record),
+            Principal::ApiKey { .. } | Principal::Agent { .. } => None,
+        };
+        Ok(check_sensitive(&self.tenant.scope, session)?)
     }
 
     /// The user to whom what is made belongs: of an agent, who made the agent.

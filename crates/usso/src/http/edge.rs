@@ -163,6 +163,7 @@ impl Edge {
             ip: from.ip,
             is_https: from.is_https,
             user_agent: headers.get(header::USER_AGENT).cloned(),
+            cookies: headers.get(header::COOKIE).cloned(),
             body_limit: if is_public { config.body_limit.min(SIGN_IN_BODY) } else { config.body_limit },
             selection: Selection { header, path, host: from.host },
             // Two hosts are as ambiguous as two ids (RFC 9112 §3.2): another hop may have read the other one.

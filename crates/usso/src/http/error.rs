@@ -47,6 +47,12 @@ pub const CODES: &[(&str, u16, &str)] = &[
         "A form of the hosted pages that is not from this browser, or too old: open the page again.",
     ),
     ("GONE", 410, "Used up or expired."),
+    ("HOOK_DENIED", 403, "A validator of the tenant says no; the detail is what it says."),
+    (
+        "HOOK_UNAVAILABLE",
+        503,
+        "A validator of the tenant does not answer, and the tenant lets nobody through without it.",
+    ),
     ("IDEMPOTENCY_KEY_REUSED", 409, "The Idempotency-Key was used for a different request."),
     ("IDENTIFIER_EXISTS", 409, "Somebody has this identifier."),
     ("INTERNAL_ERROR", 500, "A defect; the request id finds it in the log."),

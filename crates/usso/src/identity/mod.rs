@@ -11,6 +11,7 @@ pub mod captcha;
 pub mod codes;
 pub mod credentials;
 pub mod devices;
+pub mod hooks;
 pub mod identifiers;
 pub mod links;
 pub mod onboarding;
@@ -34,7 +35,7 @@ use crate::tenant::TenantScope;
 use crate::tenant::coherence::{Freshness, Stale};
 use agents::model::Agent;
 use kernel::cache::Cache;
-use kernel::{AgentId, KeyId, SessionId, StorageError, Stored, TenantId, UserId};
+use kernel::{AgentId, Internet, KeyId, SessionId, StorageError, Stored, TenantId, UserId};
 use protocol::scope;
 use sessions::model::Session;
 use std::sync::Arc;
@@ -57,12 +58,14 @@ pub struct Identity {
     roles: Roles,
     workspaces: workspaces::memory::Workspaces,
     social: social::memory::Providers,
+    hooks: hooks::Hooks,
+    breached: Option<Arc<credentials::BreachedList>>,
     freshness: Freshness,
 }
 
 impl Identity {
-    /// The layer with its hashing pool.
-    pub fn new(hasher: credentials::Hasher) -> Self {
+    /// The layer with its hashing pool and its way to others.
+    pub fn new(hasher: credentials::Hasher, internet: Arc<dyn Internet>) -> Self {
         Self {
             hasher,
             users: Cache::new(CACHED),
@@ -73,6 +76,8 @@ impl Identity {
             roles: Roles::default(),
             workspaces: workspaces::memory::Workspaces::default(),
             social: social::memory::Providers::default(),
+            hooks: hooks::Hooks::new(internet),
+            breached: None,
             freshness: Freshness::default(),
         }
     }
@@ -100,6 +105,22 @@ impl Identity {
     /// The workspaces in use.
     pub fn workspaces(&self) -> &workspaces::memory::Workspaces {
         &self.workspaces
+    }
+
+    /// The layer with a list of passwords nobody may choose.
+    #[must_use]
+    pub fn with_breached(self, list: Option<credentials::BreachedList>) -> Self {
+        Self { breached: list.map(Arc::new), ..self }
+    }
+
+    /// Passwords nobody may choose, if the operator has a list.
+    pub fn breached(&self) -> Option<&Arc<credentials::BreachedList>> {
+        self.breached.as_ref()
+    }
+
+    /// The tenants' own validators.
+    pub fn hooks(&self) -> &hooks::Hooks {
+        &self.hooks
     }
 
     /// What is known of the providers of social login.

@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod coherence;
 pub mod domain;
+pub mod hooks;
 pub mod issuer;
 pub mod keys;
 pub mod messaging;
@@ -15,6 +16,7 @@ pub mod profile;
 pub mod registry;
 pub mod sealed;
 pub mod settings;
+pub mod signed_call;
 pub mod tenants;
 pub mod usage;
 pub mod verify;

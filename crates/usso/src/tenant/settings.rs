@@ -90,6 +90,7 @@ const SETTINGS: &[Setting] = &[
     setting(Some("refresh_token_ttl"), "token.refresh_timeout", Shape::Int(60, 31_536_000), || {
         json!(2_592_000)
     }),
+    setting(None, "token.secure_session_timeout", Shape::Int(60, 86_400), || json!(600)),
     setting(None, "token.refresh_token_rotation", Shape::Bool, || json!(true)),
     setting(None, "token.audience", Shape::Text, || Value::Null),
     setting(None, "registration.is_allowed", Shape::Bool, || json!(true)),
@@ -239,6 +240,8 @@ impl Config {
             login_flow: LoginFlow::parse(&self.by_name("auth.login_flow")).ok(),
             require_mfa: self.flag("auth.require_mfa"),
             mfa_timeout: self.int("auth.mfa_timeout"),
+            recent_seconds: self.int("token.secure_session_timeout"),
+            wants_recent: self.flag("auth.require_recent_authentication"),
             otp_length: usize::try_from(self.int("auth.otp_length")).unwrap_or(6),
             otp_timeout: self.int("auth.otp_timeout"),
             magic_link_timeout: self.int("auth.magic_link_timeout"),
@@ -306,6 +309,10 @@ pub struct Settings {
     pub require_mfa: bool,
     /// How long an unfinished sign-in may take.
     pub mfa_timeout: i64,
+    /// For how many seconds after signing in a session may do what could take an account over.
+    pub recent_seconds: i64,
+    /// Whether whatever hands on what the user holds needs such a session, too.
+    pub wants_recent: bool,
     /// Digits of a code that is sent.
     pub otp_length: usize,
     /// How long such a code is good.

@@ -44,4 +44,6 @@ mod tls;
 #[cfg(test)]
 mod upkeep;
 #[cfg(test)]
+mod ways;
+#[cfg(test)]
 mod web;

@@ -246,6 +246,7 @@ fn session(
         session_type: "service_account".to_owned(),
         actor: None,
         grant: None,
+        claims: serde_json::Map::new(),
         meta_data: serde_json::Map::new(),
     }
 }

@@ -174,6 +174,7 @@ pub async fn create(State(state): State<AppState>, request: Request) -> Result<R
         if !caller.may(CREATE, &attributes) || caller.is_impersonated() {
             return Err(PermissionDenied(CREATE).into());
         }
+        caller.check_sensitive()?;
         check_workspace(caller, new.workspace_id.as_deref())?;
         let author = (caller.actor(), caller.tenant.client());
         let (agent, private) = service::create(scope, caller.maker(), new, granter(caller, &author)).await?;

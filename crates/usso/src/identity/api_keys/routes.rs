@@ -156,6 +156,7 @@ pub async fn create(State(state): State<AppState>, request: Request) -> Result<R
     if caller.is_signed_in() && !caller.is_in_person() {
         return Err(PermissionDenied(CREATE).into());
     }
+    caller.check_sensitive()?;
     let headers = parts.headers.clone();
     let body = json::read_json(Request::from_parts(parts, body), &state).await?;
     let scope = &caller.tenant.scope;

@@ -1,5 +1,6 @@
 //! Why a session can't be opened, refreshed or ended.
 
+use crate::identity::hooks::HookError;
 use crate::tenant::keys::keyring::KeyRingError;
 use crate::tenant::verify::TokenError;
 use kernel::{Problem, ProblemKind, StorageError};
@@ -32,6 +33,9 @@ pub enum SessionError {
     /// `meta_data` would outgrow [`MAX_META_DATA`].
     #[error("too much meta data")]
     MetaDataTooLarge,
+    /// A validator of the tenant denies it, or can't be asked.
+    #[error(transparent)]
+    Hook(#[from] HookError),
     /// Signing failed.
     #[error(transparent)]
     Sign(#[from] KeyRingError),
@@ -44,6 +48,7 @@ impl Problem for SessionError {
     fn kind(&self) -> ProblemKind {
         match self {
             Self::Token(e) => e.kind(),
+            Self::Hook(e) => e.kind(),
             Self::NotAMember => ProblemKind::Forbidden,
             Self::Reused | Self::MfaRequired => ProblemKind::Unauthenticated,
             Self::NotFound => ProblemKind::NotFound,
@@ -57,6 +62,7 @@ impl Problem for SessionError {
     fn code(&self) -> &'static str {
         match self {
             Self::Token(e) => e.code(),
+            Self::Hook(e) => e.code(),
             Self::NotAMember => "PERMISSION_DENIED",
             Self::Reused => "REFRESH_TOKEN_REUSED",
             Self::MfaRequired => "MFA_REQUIRED",
@@ -71,6 +77,7 @@ impl Problem for SessionError {
     fn detail(&self) -> Cow<'static, str> {
         match self {
             Self::Token(e) => e.detail(),
+            Self::Hook(e) => e.detail(),
             Self::NotAMember => "You don't belong to this workspace".into(),
             Self::Reused => "This refresh token was used before; the session has been ended".into(),
             Self::MfaRequired => "A second factor is needed; sign in again".into(),

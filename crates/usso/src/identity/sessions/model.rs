@@ -56,6 +56,9 @@ pub struct Session {
     /// The OAuth client that acts in it, and what for. Then it is no first-party session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grant: Option<Box<ClientGrant>>,
+    /// Claims of its tokens that a validator of the tenant asked for when it was opened.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub claims: Map<String, Value>,
     /// Whatever the user keeps with it.
     #[serde(default)]
     pub meta_data: Map<String, Value>,
@@ -239,6 +242,7 @@ pub(crate) mod tests {
             session_type: "regular_login".into(),
             actor: None,
             grant: None,
+            claims: Map::new(),
             meta_data: Map::new(),
         }
     }

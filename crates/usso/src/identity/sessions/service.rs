@@ -1,5 +1,7 @@
 //! Opening, refreshing and ending sessions.
 
+use crate::access_control::roles::effective::Effective;
+use crate::identity::hooks;
 pub use crate::identity::sessions::error::{MAX_META_DATA, SessionError};
 use crate::identity::sessions::model::{Presented, Session};
 use crate::identity::tokens::{self, TokenPair};
@@ -9,6 +11,7 @@ use crate::tenant::audit::Event;
 use crate::tenant::verify::{Claims, TokenError, TokenType, verify};
 use crate::tenant::{Actor, ClientInfo, TenantScope};
 use kernel::{Change, SessionId, StorageError, Stored, UserId};
+use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// How often a refresh is retried after losing against a parallel one.
@@ -34,6 +37,8 @@ pub struct NewSession {
     pub impersonation: Option<(UserId, i64)>,
     /// The active workspace.
     pub workspace_id: Option<String>,
+    /// Claims of its tokens beside the user's.
+    pub claims: Map<String, Value>,
 }
 
 /// A signed-in user.
@@ -87,14 +92,15 @@ pub async fn open(
         session_type: session_type.to_owned(),
         actor,
         grant: None,
-        meta_data: serde_json::Map::new(),
+        claims: new.claims,
+        meta_data: Map::new(),
     };
     let held = identity.held_in(tenant, (&session, &user), session.workspace_id.as_deref()).await?;
     let held = held.ok_or(TokenError::Revoked)?;
     if held.workspace != session.workspace_id {
         return Err(SessionError::NotAMember);
     }
-    let tokens = tokens::mint(tenant, issuer, &session, (&user, held))?;
+    let tokens = mint(identity, (tenant, issuer), &session, (&user, held), client).await?;
     // Who acts, not who is acted for.
     let author = session.actor.as_ref().unwrap_or(&user.id).as_str().to_owned();
     let event = Event::new("session.opened", Actor::User(author), session.id.as_str(), client)
@@ -104,6 +110,23 @@ pub async fn open(
         .effect(tenant);
     tenant.records::<Session>().insert(session, vec![event]).await?;
     Ok(SignedIn { user: Arc::new(user), tokens })
+}
+
+/// Mints the tokens of a session, unless a validator of the tenant denies it, and with the claims it adds.
+async fn mint(
+    identity: &Identity,
+    (tenant, issuer): (&TenantScope, &str),
+    session: &Session,
+    (user, held): (&User, Effective),
+    client: &ClientInfo,
+) -> Result<TokenPair, SessionError> {
+    let claims = hooks::before_token(identity, tenant, (user, session), client).await?;
+    if claims.is_empty() {
+        return Ok(tokens::mint(tenant, issuer, session, (user, held))?);
+    }
+    let mut session = session.clone();
+    session.claims.extend(claims);
+    Ok(tokens::mint(tenant, issuer, &session, (user, held))?)
 }
 
 /// The live session and user of a verified token.
@@ -375,7 +398,7 @@ async fn advance(
     if switch.is_some() || next.generation != session.generation {
         next.workspace_id.clone_from(&held.workspace);
     }
-    let tokens = tokens::mint(tenant, issuer, &next, (user, held))?;
+    let tokens = mint(identity, (tenant, issuer), &next, (user, held), client).await?;
     if next == session.record {
         return Ok((tokens, None));
     }

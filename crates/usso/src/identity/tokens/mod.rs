@@ -102,6 +102,8 @@ pub(crate) fn access_claims(
 ) -> Claims {
     let verified = |kind| user.verified(kind).map(str::to_owned);
     let sub = user.id.as_str().to_owned();
+    let mut custom = user.custom_claims.clone();
+    custom.extend(session.claims.clone());
     Claims {
         workspace_id: held.workspace,
         aud: session.aud.clone(),
@@ -116,7 +118,7 @@ pub(crate) fn access_claims(
         email: verified(IdentifierKind::Email),
         phone: verified(IdentifierKind::Phone),
         act: session.actor.as_ref().map(|actor| Act { sub: actor.as_str().to_owned() }),
-        claims: (!user.custom_claims.is_empty()).then(|| user.custom_claims.clone()),
+        claims: (!custom.is_empty()).then_some(custom),
         ..base_claims(tenant, issuer, session, (TokenType::Access, lifetime))
     }
 }

@@ -9,11 +9,13 @@ use super::{impersonation, removal};
 use crate::access_control::permission::{Permission, PermissionDenied, Resource};
 use crate::access_control::roles::service::Granter;
 use crate::access_control::visible::visible;
+use crate::http::caller::Principal;
 use crate::http::error::{ErrorView, storage};
 use crate::http::list::{ListParams, ListView, Params, answer, answer_as, flag, parse};
 use crate::http::revision::{IfMatch, Tagged};
 use crate::http::{ApiError, AppState, Caller, Json, creating};
 use crate::identity::identifiers::{Identifier, IdentifierKind, NormaliseOptions};
+use crate::identity::sessions::service::SessionError;
 use crate::identity::sign_in::schema::LoginView;
 use crate::tenant::SelectionError;
 use crate::tenant::{Actor, ClientInfo, TenantScope};
@@ -325,6 +327,9 @@ pub async fn delete(
     let scope = &caller.tenant.scope;
     let may_leave = scope.profile().settings.allow_self_deactivate;
     let (user, _) = allowed(scope, &id, DELETE, changer(&caller, !may_leave)).await?;
+    if user.id == caller.user.id {
+        caller.check_sensitive()?;
+    }
     let author = (&caller.actor(), &caller.tenant.client());
     let check = |old: &Stored<User>| stale(&if_match, old);
     let user = removal::delete(&state.registry, &state.identity, scope, &user.id, (author, check)).await?;
@@ -386,6 +391,13 @@ pub async fn impersonate(
     if !caller.is_in_person() || user.id == caller.user.id {
         return Err(PermissionDenied(ADMIN).into());
     }
+    if let Principal::Session { session, .. } = &caller.principal
+        && session.is_weak()
+        && scope.profile().settings.require_mfa
+    {
+        return Err(SessionError::MfaRequired.into());
+    }
+    caller.check_sensitive()?;
     let (issuer, client) = (caller.tenant.issuer(), caller.tenant.client());
     let administrator = (&caller.user.id, caller.scopes(), issuer.as_str());
     let opened = impersonation::open(&state.identity, scope, user, administrator, &client).await??;

@@ -38,6 +38,8 @@ pub struct ClientInfo {
     pub user_agent: Option<String>,
     /// The request's id.
     pub request_id: String,
+    /// The cookie that says which accounts have signed in there before.
+    pub device: Option<String>,
 }
 
 impl ClientInfo {
@@ -58,6 +60,7 @@ impl ClientInfo {
             ip: IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
             user_agent: Some(concat!("usso/", env!("CARGO_PKG_VERSION")).to_owned()),
             request_id: "local".to_owned(),
+            device: None,
         }
     }
 }

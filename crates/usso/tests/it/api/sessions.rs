@@ -53,7 +53,7 @@ async fn an_administrator_sees_the_tenants_sessions_and_filters_them() {
 }
 
 #[tokio::test]
-async fn a_session_can_be_looked_at_and_ended_remotely() {
+async fn ses_03_a_session_can_be_looked_at_and_ended_remotely() {
     let app = TestApp::new().await;
     let alice = app.user("alice").await;
     let other = alice.again().await;
@@ -73,7 +73,7 @@ async fn a_session_can_be_looked_at_and_ended_remotely() {
 }
 
 #[tokio::test]
-async fn an_administrator_can_end_a_users_session() {
+async fn ses_03_an_administrator_can_end_a_users_session() {
     let app = TestApp::new().await;
     let tenant = app.tenant("Company A", &["company-a.com"]).await;
     let alice = tenant.user("alice").await;
@@ -140,7 +140,7 @@ async fn meta_data_can_not_grow_beyond_the_bound_in_small_steps() {
 }
 
 #[tokio::test]
-async fn a_new_session_has_a_new_random_id() {
+async fn ses_01_a_new_session_has_a_new_random_id() {
     let app = TestApp::new().await;
     let alice = app.user("alice").await;
     let ids: std::collections::BTreeSet<String> =

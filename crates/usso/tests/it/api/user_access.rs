@@ -191,7 +191,7 @@ async fn nobody_takes_over_who_holds_more() {
 }
 
 #[tokio::test]
-async fn impersonation_is_marked_short_and_changes_nothing_about_signing_in() {
+async fn ses_05_impersonation_is_marked_short_and_changes_nothing_about_signing_in() {
     let app = TestApp::new().await;
     let (tenant, admin, alice) = company(&app).await;
     let opened = admin.post(&format!("/users/{}/impersonate", alice.id()), ()).await.expect(200);

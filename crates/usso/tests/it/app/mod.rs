@@ -15,6 +15,7 @@ mod answer;
 mod authenticator;
 mod browser;
 mod database;
+mod gateway;
 mod internet;
 mod outbox;
 mod page;
@@ -28,6 +29,7 @@ pub use answer::{Answer, SetCookie};
 pub use authenticator::Authenticator;
 pub use browser::Browser;
 pub use database::{Database, StorageKind};
+pub use gateway::Gateway;
 pub use internet::SmallInternet;
 use outbox::DataDirectory;
 pub use outbox::Letter;
@@ -161,6 +163,11 @@ impl TestApp {
     /// Its database.
     pub fn storage(&self) -> Arc<dyn Storage> {
         self.ports.storage.clone()
+    }
+
+    /// Loses the short-lived state, where that is in Redis.
+    pub fn flush(&self) {
+        self.database.flush();
     }
 
     /// What it was configured with.

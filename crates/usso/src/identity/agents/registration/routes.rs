@@ -52,6 +52,7 @@ pub async fn create(State(state): State<AppState>, request: Request) -> Result<R
         if !caller.may(CREATE, &attributes) || caller.is_signed_in() && !caller.is_in_person() {
             return Err(PermissionDenied(CREATE).into());
         }
+        caller.check_sensitive()?;
         let (actor, client) = (caller.actor(), caller.tenant.client());
         let granter = Granter { scopes: caller.scopes(), actor: &actor, client: &client };
         let made = service::create(scope, maker(caller), new, granter).await?;

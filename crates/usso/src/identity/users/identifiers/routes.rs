@@ -2,12 +2,14 @@
 
 use super::{add, remove, update};
 use crate::access_control::permission::{Permission, PermissionDenied, Resource};
+use crate::http::caller::Principal;
 use crate::http::error::ErrorView;
 use crate::http::list::{ListView, plain};
 use crate::http::{ApiError, AppState, Caller, Json, creating};
 use crate::identity::identifiers::{Identifier, NormaliseOptions};
 use crate::identity::users::access::{Asker, allowed};
 use crate::identity::users::admin::may_take_over;
+use crate::identity::users::credentials::check_recent;
 use crate::identity::users::error::UserError;
 use crate::identity::users::model::User;
 use crate::identity::users::schema::{AddIdentifier, IdentifierView, UpdateIdentifier, identifier_view};
@@ -36,7 +38,8 @@ async fn readable(caller: &Caller, user: &str) -> Result<Stored<User>, UserError
     Ok(allowed(&caller.tenant.scope, user, READ, asker).await?.0)
 }
 
-/// A user whose identifiers the caller may change: whoever could add a way in must hold all that lies behind it.
+/// A user whose identifiers the caller may change: themself, who has signed in lately; or whoever could add a way in must hold all
+/// that lies behind it.
 async fn changeable(
     state: &AppState,
     caller: &Caller,
@@ -50,8 +53,10 @@ async fn changeable(
     let scope = &caller.tenant.scope;
     let own = caller.is_in_person().then_some(&caller.user.id);
     let (user, is_own) = allowed(scope, user, permission, Asker { scopes: caller.scopes(), own }).await?;
-    if !is_own {
-        may_take_over(&state.identity, scope, caller.scopes(), &user).await?;
+    match &caller.principal {
+        // Whoever adds an address gets a way to a new password.
+        Principal::Session { session, .. } if is_own => check_recent(scope, session)?,
+        _ => may_take_over(&state.identity, scope, caller.scopes(), &user).await?,
     }
     Ok(user)
 }
