@@ -12,6 +12,8 @@ mod app;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod checklist;
+#[cfg(test)]
 mod connections;
 #[cfg(test)]
 mod deploy;
@@ -27,6 +29,8 @@ mod isolation;
 mod keys;
 #[cfg(test)]
 mod lattice;
+#[cfg(test)]
+mod permissions;
 #[cfg(test)]
 mod races;
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod answer;
 mod authenticator;
 mod browser;
 mod database;
+pub mod geoip;
 mod internet;
 mod outbox;
 mod people;
