@@ -38,6 +38,9 @@ enum Command {
     Config(ConfigCommand),
     /// Print the OpenAPI document
     Openapi,
+    /// Print what every operation needs
+    #[command(hide = true)]
+    Permissions,
     /// Print the reference of error codes
     #[command(hide = true)]
     Errors,
@@ -119,6 +122,7 @@ enum AdminCommand {
 pub fn run(cli: Cli) -> Result<(), StartError> {
     match cli.command.unwrap_or(Command::Serve) {
         Command::Openapi => say(&router::openapi_json()?),
+        Command::Permissions => say(&crate::access_control::operations::table()),
         Command::Errors => say(&crate::http::error::reference()),
         Command::Config(ConfigCommand::Reference) => say(&config::reference()),
         Command::Config(ConfigCommand::Example) => say(&config::example()),

@@ -1,6 +1,6 @@
 //! One list of routes, from which the router and the OpenAPI document are made.
 
-use crate::access_control::{catalog, gateway, roles};
+use crate::access_control::{catalog, gateway, operations, roles};
 use crate::app::archive;
 use crate::http::{AppState, docs, health};
 use crate::identity::sign_in::enrolment::routes as enrolment;
@@ -17,6 +17,8 @@ use axum::Router;
 use axum::routing::{delete, get, post};
 use bytes::Bytes;
 use utoipa::OpenApi;
+use utoipa::openapi::extensions::Extensions;
+use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 
@@ -132,7 +134,27 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
     let components = document.components.get_or_insert_default();
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    document.paths.paths.values_mut().flat_map(operations_of).for_each(say_needs);
     document
+}
+
+fn operations_of(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let PathItem { get, put, post, delete, patch, .. } = item;
+    [get, put, post, delete, patch].into_iter().flatten()
+}
+
+/// Says of an operation which permission it needs: in words, and as `x-permissions` for programs.
+fn say_needs(operation: &mut Operation) {
+    let needs = operation.operation_id.as_deref().and_then(operations::needs);
+    let Some((needs, needed)) = needs.and_then(|needs| Some((needs, needs.permission()?))) else { return };
+    let scopes: Vec<String> = [Some(needed), needs.other()].iter().flatten().map(|p| p.scope()).collect();
+    let before = operation.description.take().map_or_else(String::new, |text| format!("{text}\n\n"));
+    operation.description = Some(format!("{before}Needs {needs}."));
+    let said = Extensions::from_iter([
+        ("x-permissions", serde_json::Value::from(scopes)),
+        ("x-own", needs.is_for_owners().into()),
+    ]);
+    operation.extensions.get_or_insert_default().merge(said);
 }
 
 /// The OpenAPI document as `docs/openapi.json` keeps it.

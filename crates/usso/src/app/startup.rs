@@ -5,7 +5,7 @@ use crate::access_control::gateway::model::GatewayRoute;
 use crate::access_control::roles::model::Role;
 use crate::app::lease::{self, Lease};
 use crate::app::tls::{self, Tls};
-use crate::app::{bootstrap, coherence, jobs, master_key, router, server};
+use crate::app::{bootstrap, coherence, geoip, jobs, master_key, router, server};
 use crate::config::{Config, DatabaseUrl, RedisUri};
 use crate::http::client_ip::TrustedProxies;
 use crate::http::edge::Edge;
@@ -225,9 +225,16 @@ pub async fn assemble(config: &Config, port: u16, ports: Ports) -> Result<Instan
     master_key::check(&system, &seal).await?;
     let origin = config.origin(port).to_string();
     let base = BaseUrl::parse(&origin).ok_or_else(|| format!("{origin} is not an origin"))?;
+<<<<<<< HEAD
     let internet = Arc::new(PublicInternet::new(internet(config)));
     let identity =
         Identity::new(Hasher::new(hasher(config))?, internet.clone()).with_breached(breached(config)?);
+=======
+    let identity = Identity::new(Hasher::new(hasher(config))?);
+    if let Some(file) = &config.server.geoip_file {
+        geoip::read(file, &identity)?;
+    }
+>>>>>>> authz
     let state = Arc::new(crate::http::state::Services::new(
         Registry::new(system, seal, base).with_succession(succession(config)).with_delivery(delivery(config)),
         identity,
@@ -326,6 +333,9 @@ pub async fn serve(config: &Config, mut ready: impl FnMut(&Instance, u16)) -> Re
     let instance = Arc::new(instance);
     let mut jobs = jobs::start(&instance, &stop);
     renewal.map(|renewal| jobs.spawn(renewal));
+    if let Some(file) = config.server.geoip_file.clone() {
+        jobs.spawn(geoip::keep_current(file, instance.state.clone(), stop.subscribe()));
+    }
     let (state, delay) = (instance.state.clone(), shutdown_delay(config));
     tokio::spawn(async move {
         asked_to_stop.await;

@@ -3,7 +3,8 @@
 //! A [`Caller`] exists only for a verified access token of this tenant whose session and user live now, or for one of its
 //! API keys whose user does; and for agents in the same two ways. The first credential present decides; there is no fall-through to a weaker one (contract 1.4).
 
-use crate::access_control::permission::{Permission, PermissionDenied, Resource, narrowed};
+use crate::access_control::operations::permission;
+use crate::access_control::permission::{Permission, PermissionDenied, narrowed};
 use crate::http::error::storage;
 use crate::http::visit::Visitor;
 use crate::http::{ApiError, AppState, Tenant, cookie, csrf};
@@ -303,7 +304,7 @@ impl Caller {
 
     /// Whether the caller is the system administrator: of the default tenant, with the system scope.
     pub fn is_system(&self) -> bool {
-        let superadmin = Permission::new("superadmin", Resource::Tenants);
+        let superadmin = permission("create_tenant");
         *self.tenant.scope.id() == TenantId::default_tenant() && self.may(superadmin, &[])
     }
 }
@@ -458,7 +459,7 @@ impl FromRequestParts<AppState> for SystemAdmin {
         if caller.is_system() {
             Ok(Self(caller))
         } else {
-            Err(PermissionDenied(Permission::new("superadmin", Resource::Tenants)).into())
+            Err(PermissionDenied(permission("create_tenant")).into())
         }
     }
 }

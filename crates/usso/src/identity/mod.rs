@@ -28,7 +28,8 @@ pub mod usage;
 pub mod users;
 pub mod workspaces;
 
-use crate::access_control::permission::{Permission, Resource, narrowed};
+use crate::access_control::operations::permission;
+use crate::access_control::permission::{Permission, narrowed};
 use crate::access_control::roles::effective::{Effective, effective};
 use crate::access_control::roles::memory::Roles;
 use crate::tenant::TenantScope;
@@ -42,7 +43,7 @@ use std::sync::Arc;
 use users::model::User;
 
 /// What acting in a user's name needs, as long as it lasts.
-pub const IMPERSONATE: Permission = Permission::new("admin", Resource::Users);
+pub const IMPERSONATE: Permission = permission("impersonate_user");
 
 /// How many live sessions, and how many users, are kept in memory.
 const CACHED: usize = 50_000;
@@ -58,8 +59,12 @@ pub struct Identity {
     roles: Roles,
     workspaces: workspaces::memory::Workspaces,
     social: social::memory::Providers,
+<<<<<<< HEAD
     hooks: hooks::Hooks,
     breached: Option<Arc<credentials::BreachedList>>,
+=======
+    places: sessions::places::Places,
+>>>>>>> authz
     freshness: Freshness,
 }
 
@@ -76,8 +81,12 @@ impl Identity {
             roles: Roles::default(),
             workspaces: workspaces::memory::Workspaces::default(),
             social: social::memory::Providers::default(),
+<<<<<<< HEAD
             hooks: hooks::Hooks::new(internet),
             breached: None,
+=======
+            places: sessions::places::Places::default(),
+>>>>>>> authz
             freshness: Freshness::default(),
         }
     }
@@ -126,6 +135,11 @@ impl Identity {
     /// What is known of the providers of social login.
     pub fn social(&self) -> &social::memory::Providers {
         &self.social
+    }
+
+    /// Where addresses are.
+    pub fn places(&self) -> &sessions::places::Places {
+        &self.places
     }
 
     /// What a user holds in a workspace, or outside of any. One they don't belong to, or that is gone or inactive, gives

@@ -10,14 +10,14 @@ use std::collections::BTreeMap;
 /// What a bad request may be answered with.
 const REFUSALS: [u16; 6] = [400, 401, 403, 404, 413, 415];
 
-struct Operation {
-    id: String,
+pub(crate) struct Operation {
+    pub(crate) id: String,
     method: String,
     path: String,
     /// Whether the body may be absent.
     is_optional: bool,
     /// The fields, with the types each may have.
-    fields: BTreeMap<String, Vec<String>>,
+    pub(crate) fields: BTreeMap<String, Vec<String>>,
     required: Vec<String>,
 }
 
@@ -46,7 +46,9 @@ fn types_of(document: &Value, schema: &Value) -> Vec<String> {
 }
 
 /// Operations that change something and take no body.
-const BODILESS: [&str; 8] = [
+const BODILESS: [&str; 10] = [
+    "resend_user_identifier",
+    "reset_user_credential",
     "restore_tenant",
     "restore_user",
     "erase_user",
@@ -57,7 +59,7 @@ const BODILESS: [&str; 8] = [
     "agent_scopes",
 ];
 
-fn operations() -> Vec<Operation> {
+pub(crate) fn operations() -> Vec<Operation> {
     let document = serde_json::to_value(usso::app::router::openapi()).expect("JSON");
     let mut found = Vec::new();
     for (path, methods) in document["paths"].as_object().expect("paths") {

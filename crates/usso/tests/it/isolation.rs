@@ -1,4 +1,5 @@
-//! Isolation: no operation, under no way of addressing, gives anybody anything of another tenant.
+//! Isolation: no operation, under no way of addressing, gives anybody anything of another tenant (checklist TEN-02, TEN-03,
+//! TEN-05: the forger, TEN-07: the administrator and the holder of a tenant).
 //!
 //! Generated from the OpenAPI document: every operation × caller × where the credential is × way of addressing × id. Among
 //! the callers are nobody, a user without the permission, one with it and nothing else, the tenant's administrator, another
@@ -19,7 +20,7 @@ const PUBLIC_PEM: &str = "-----BEGIN PUBLIC KEY-----\n\
 
 /// Who may do an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Needs {
+pub(crate) enum Needs {
     /// Nobody in particular: no credential is looked at, or one in the body.
     Nothing,
     /// A live session of the addressed tenant.
@@ -34,7 +35,7 @@ enum Needs {
 
 /// What the id in the path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Id {
+pub(crate) enum Id {
     None,
     Session,
     ApiKey,
@@ -67,17 +68,17 @@ const MADE: [&str; 7] =
     ["/agents", "/gatewayroutes", "/oauth/clients", "/referrals", "/roles", "/users", "/workspaces"];
 
 /// What must hold for one operation.
-struct Row {
-    needs: Needs,
-    id: Id,
+pub(crate) struct Row {
+    pub(crate) needs: Needs,
+    pub(crate) id: Id,
     /// A body that works; with `{n}` made unique for each request.
-    body: Option<Value>,
+    pub(crate) body: Option<Value>,
     /// Bodies with credentials of tenant A, and the status each must get at tenant B.
     foreign: Vec<(Value, u16)>,
     /// A query with a credential of tenant A, and its status.
     query: Option<(String, u16)>,
     /// What those who may do it get with an id of their own.
-    own: u16,
+    pub(crate) own: u16,
 }
 
 const fn row(needs: Needs, id: Id) -> Row {
@@ -85,7 +86,7 @@ const fn row(needs: Needs, id: Id) -> Row {
 }
 
 /// The table: one row an operation.
-fn rows(world: &World) -> BTreeMap<&'static str, Row> {
+pub(crate) fn rows(world: &World) -> BTreeMap<&'static str, Row> {
     let a = &world.user_a;
     let registration = json!({"identifier": "fresh{n}@example.com", "secret": PASSWORD});
     let login = |identifier: &str, secret: &str| json!({"identifier": identifier, "secret": secret});
@@ -389,6 +390,8 @@ fn rows(world: &World) -> BTreeMap<&'static str, Row> {
             "rename_credential",
             Row { body: Some(json!({"name": "x"})), own: 404, ..row(Needs::Session, Id::Session) },
         ),
+        ("resend_user_identifier", Row { own: 404, ..row(Needs::Admin, Id::Made("/users")) }),
+        ("reset_user_credential", Row { own: 403, ..row(Needs::Admin, Id::Made("/users")) }),
         ("new_passkey_options", row(Needs::Session, Id::None)),
         (
             "register_passkey",
@@ -562,12 +565,12 @@ fn rows(world: &World) -> BTreeMap<&'static str, Row> {
     ])
 }
 
-struct World {
-    app: TestApp,
+pub(crate) struct World {
+    pub(crate) app: TestApp,
     a: TenantHandle,
-    b: TenantHandle,
+    pub(crate) b: TenantHandle,
     user_a: User,
-    user_b: User,
+    pub(crate) user_b: User,
     /// Somebody of B who holds every permission of this API, and nothing else: no role.
     holder_b: User,
     system: User,
@@ -581,13 +584,13 @@ struct World {
     /// The token of an invitation to a workspace of A.
     token_a: String,
     /// An audit event of A and one of B.
-    events: (String, String),
+    pub(crate) events: (String, String),
     /// A's own key, put to work against B.
     forged: String,
 }
 
 impl World {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let app = TestApp::new().await;
         let a = app.tenant("Company A", &["company-a.com"]).await;
         let b = app.tenant("Company B", &["company-b.com"]).await;
@@ -666,7 +669,7 @@ async fn make_key(user: &User) -> (String, String) {
 }
 
 /// Makes something and gives its id.
-async fn make(admin: &User, path: &str, serial: usize) -> String {
+pub(crate) async fn make(admin: &User, path: &str, serial: usize) -> String {
     let body = making(path).to_string().replace("{n}", &serial.to_string());
     let body: Value = serde_json::from_str(&body).expect("JSON");
     let body = if admin.tenant_id() == "org_company_b" {
@@ -685,13 +688,13 @@ async fn make_invitation(admin: &User, workspace: &str, serial: usize) -> String
 }
 
 /// An operation of the document.
-struct Operation {
-    id: String,
-    method: String,
-    path: String,
+pub(crate) struct Operation {
+    pub(crate) id: String,
+    pub(crate) method: String,
+    pub(crate) path: String,
 }
 
-fn operations() -> Vec<Operation> {
+pub(crate) fn operations() -> Vec<Operation> {
     let document = serde_json::to_value(usso::app::router::openapi()).expect("JSON");
     let mut all = Vec::new();
     for (path, methods) in document["paths"].as_object().expect("paths") {

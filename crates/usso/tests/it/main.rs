@@ -12,6 +12,8 @@ mod app;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod checklist;
+#[cfg(test)]
 mod connections;
 #[cfg(test)]
 mod deploy;
@@ -28,7 +30,11 @@ mod keys;
 #[cfg(test)]
 mod lattice;
 #[cfg(test)]
+<<<<<<< HEAD
 mod oidc;
+=======
+mod permissions;
+>>>>>>> authz
 #[cfg(test)]
 mod races;
 #[cfg(test)]

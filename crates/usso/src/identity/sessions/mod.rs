@@ -5,6 +5,7 @@
 
 pub mod error;
 pub mod model;
+pub mod places;
 pub mod routes;
 pub mod schema;
 pub mod service;

@@ -1,5 +1,6 @@
 //! What a session looks like on the wire (contract 6.4).
 
+use crate::access_control::roles::effective::Effective;
 use crate::identity::sessions::model::Session;
 use kernel::{Stored, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -46,6 +47,10 @@ pub struct SessionView {
     pub is_current: bool,
     /// The audience of its access tokens.
     pub aud: Option<String>,
+    /// The roles that count in it now; none once it has ended.
+    pub roles: Vec<String>,
+    /// What it may now; nothing once it has ended.
+    pub scopes: Vec<String>,
     /// How the user proved who they are.
     pub amr: Vec<String>,
     /// How strongly.
@@ -78,8 +83,15 @@ pub struct SessionView {
 }
 
 impl SessionView {
-    /// A session of a tenant, as the session `current` sees it.
-    pub fn of(tenant_id: &str, session: &Stored<Session>, current: &str, is_live: bool) -> Self {
+    /// A session of a tenant, as the session `current` sees it, and what it comes to while it lives.
+    pub fn of(
+        tenant_id: &str,
+        session: &Stored<Session>,
+        (current, location): (&str, Option<String>),
+        held: Option<Effective>,
+    ) -> Self {
+        let is_live = held.is_some();
+        let held = held.unwrap_or_default();
         let user_agent = session.user_agent.clone().unwrap_or_default();
         Self {
             id: session.id.as_str().to_owned(),
@@ -91,14 +103,16 @@ impl SessionView {
             device_info: DeviceInfo {
                 user_agent: user_agent.clone(),
                 ip_address: session.ip.clone(),
-                location: None,
+                location: location.clone(),
             },
             user_agent,
             ip: session.ip.clone(),
-            location: None,
+            location,
             is_active: is_live,
             is_current: session.id.as_str() == current,
             aud: session.aud.clone(),
+            roles: held.roles,
+            scopes: held.scopes,
             amr: session.amr.clone(),
             acr: session.acr.clone(),
             last_used_at: session.used_at,

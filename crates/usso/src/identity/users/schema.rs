@@ -41,6 +41,9 @@ pub struct IdentifierView {
     pub user_id: String,
     /// The tenant.
     pub tenant_id: String,
+    /// Always null: none is kept.
+    #[schema(value_type = Option<Object>)]
+    pub meta_data: Option<Value>,
     /// When it was added.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
@@ -75,6 +78,9 @@ pub struct CredentialView {
     pub user_id: String,
     /// The tenant.
     pub tenant_id: String,
+    /// Always null: none is kept.
+    #[schema(value_type = Option<Object>)]
+    pub meta_data: Option<Value>,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
@@ -228,6 +234,7 @@ pub fn identifier_view(tenant_id: &str, user: &Stored<User>, own: &UserIdentifie
         is_deleted: false,
         user_id: user.id.as_str().to_owned(),
         tenant_id: tenant_id.to_owned(),
+        meta_data: None,
         created_at: own.created_at,
         updated_at: user.updated_at,
     }
@@ -247,6 +254,7 @@ pub fn credential_view(tenant_id: &str, user: &Stored<User>, credential: &Creden
         is_deleted: false,
         user_id: user.id.as_str().to_owned(),
         tenant_id: tenant_id.to_owned(),
+        meta_data: None,
         created_at: credential.created_at,
         updated_at: user.updated_at,
     }
