@@ -6,7 +6,7 @@ use crate::identity::users::model::User;
 use crate::identity::{Identity, stale_session};
 use crate::tenant::audit::Event;
 use crate::tenant::keys::keyring::KeyRingError;
-use crate::tenant::verify::{Claims, TokenError, TokenType, verify};
+use crate::tenant::verify::{Claims, TokenError, TokenType};
 use crate::tenant::{Actor, ClientInfo, TenantScope};
 use kernel::{Change, Problem, ProblemKind, SessionId, StorageError, Stored, UserId};
 use std::borrow::Cow;
@@ -237,8 +237,8 @@ pub fn is_live(tenant: &TenantScope, session: &Session, user: &User) -> bool {
 /// A refresh.
 #[derive(Debug, Clone, Copy)]
 pub struct Refresh<'a> {
-    /// The refresh token.
-    pub token: &'a str,
+    /// What the refresh token says, verified.
+    pub claims: &'a Claims,
     /// Where the session goes on: in a workspace, outside of any, or, if none, where it is.
     pub switch: Option<Option<&'a str>>,
 }
@@ -247,20 +247,19 @@ pub struct Refresh<'a> {
 /// is written in any generation that is accepted, and advances none that would not advance without it.
 ///
 /// # Errors
-/// [`TokenError`] when the token isn't a live refresh token of this tenant; [`SessionError::Reused`] when it was left
+/// [`TokenError`] when the token isn't the refresh token of a live session; [`SessionError::Reused`] when it was left
 /// behind long ago, in which case the session is ended; [`SessionError::NotAMember`] of the workspace to switch to.
 pub async fn refresh(
     identity: &Identity,
     tenant: &TenantScope,
     issuer: &str,
-    Refresh { token, switch }: Refresh<'_>,
+    Refresh { claims, switch }: Refresh<'_>,
     client: &ClientInfo,
 ) -> Result<SignedIn, SessionError> {
-    let claims = verify(tenant, token)?;
     let (TokenType::Refresh, Some(generation)) = (claims.token_type, claims.g) else {
         return Err(TokenError::WrongType.into());
     };
-    let id = session_id(&claims)?;
+    let id = session_id(claims)?;
     let mut current = identity.session(tenant, &id).await?;
     let mut is_fresh = false;
     for _ in 0..REFRESH_ATTEMPTS {
@@ -269,7 +268,7 @@ pub async fn refresh(
         if tenant.profile().settings.require_mfa && session.is_weak() {
             return Err(SessionError::MfaRequired);
         }
-        let user = match live_user(identity, tenant, &session, &claims).await {
+        let user = match live_user(identity, tenant, &session, claims).await {
             // Memory may be behind: only the store ends a session.
             Err(SessionError::Token(_)) if !is_fresh => {
                 current = identity.session_from_store(tenant, &id).await?;
