@@ -225,16 +225,12 @@ pub async fn assemble(config: &Config, port: u16, ports: Ports) -> Result<Instan
     master_key::check(&system, &seal).await?;
     let origin = config.origin(port).to_string();
     let base = BaseUrl::parse(&origin).ok_or_else(|| format!("{origin} is not an origin"))?;
-<<<<<<< HEAD
     let internet = Arc::new(PublicInternet::new(internet(config)));
     let identity =
         Identity::new(Hasher::new(hasher(config))?, internet.clone()).with_breached(breached(config)?);
-=======
-    let identity = Identity::new(Hasher::new(hasher(config))?);
     if let Some(file) = &config.server.geoip_file {
         geoip::read(file, &identity)?;
     }
->>>>>>> authz
     let state = Arc::new(crate::http::state::Services::new(
         Registry::new(system, seal, base).with_succession(succession(config)).with_delivery(delivery(config)),
         identity,

@@ -59,12 +59,9 @@ pub struct Identity {
     roles: Roles,
     workspaces: workspaces::memory::Workspaces,
     social: social::memory::Providers,
-<<<<<<< HEAD
     hooks: hooks::Hooks,
     breached: Option<Arc<credentials::BreachedList>>,
-=======
     places: sessions::places::Places,
->>>>>>> authz
     freshness: Freshness,
 }
 
@@ -81,12 +78,9 @@ impl Identity {
             roles: Roles::default(),
             workspaces: workspaces::memory::Workspaces::default(),
             social: social::memory::Providers::default(),
-<<<<<<< HEAD
             hooks: hooks::Hooks::new(internet),
             breached: None,
-=======
             places: sessions::places::Places::default(),
->>>>>>> authz
             freshness: Freshness::default(),
         }
     }

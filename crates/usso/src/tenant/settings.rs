@@ -227,6 +227,11 @@ impl Config {
         value.as_array().into_iter().flatten().filter_map(|v| v.as_str().map(str::to_owned)).collect()
     }
 
+    /// Whether nothing was set.
+    pub fn is_default(&self) -> bool {
+        self.set.is_empty()
+    }
+
     /// The effective settings, typed.
     pub fn settings(&self) -> Settings {
         Settings {

@@ -30,11 +30,9 @@ mod keys;
 #[cfg(test)]
 mod lattice;
 #[cfg(test)]
-<<<<<<< HEAD
 mod oidc;
-=======
+#[cfg(test)]
 mod permissions;
->>>>>>> authz
 #[cfg(test)]
 mod races;
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::identity::tokens::{self, TokenPair};
 use crate::tenant::audit::Event;
 use crate::tenant::keys::keyring::KeyRingError;
 use crate::tenant::one_time::OneTime;
-use crate::tenant::verify::{Claims, TokenError, TokenType, verify};
+use crate::tenant::verify::{Claims, TokenError, TokenType};
 use crate::tenant::{Actor, ClientInfo, TenantScope};
 use kernel::{AgentId, Problem, ProblemKind, SessionId, StorageError, Stored, Timestamp};
 use protocol::jose::pem::Ed25519Public;
@@ -288,7 +288,7 @@ pub fn is_live(tenant: &TenantScope, session: &Session, agent: &Agent) -> bool {
     agent.is_active && session.is_live(agent.session_epoch, tenant_epoch, None, tenant.now())
 }
 
-/// New tokens for an agent's refresh token; none for somebody else's. Nothing is written.
+/// New tokens for an agent's refresh token, verified. Nothing is written.
 ///
 /// # Errors
 /// [`TokenError`] when its session or agent has ended.
@@ -296,18 +296,14 @@ pub async fn refresh(
     identity: &Identity,
     tenant: &TenantScope,
     issuer: &str,
-    token: &str,
-) -> Result<Option<TokenPair>, SessionError> {
-    let claims = verify(tenant, token)?;
-    if !is_of_agent(&claims) {
-        return Ok(None);
-    }
+    claims: &Claims,
+) -> Result<TokenPair, SessionError> {
     let (TokenType::Refresh, Some(generation)) = (claims.token_type, claims.g) else {
         return Err(TokenError::WrongType.into());
     };
-    let (session, agent) = live(identity, tenant, &claims).await?;
+    let (session, agent) = live(identity, tenant, claims).await?;
     if session.present(generation, tenant.now()) != Presented::Repeat {
         return Err(TokenError::Invalid.into());
     }
-    Ok(Some(tokens::mint_for_agent(tenant, issuer, &session, &agent)?))
+    Ok(tokens::mint_for_agent(tenant, issuer, &session, &agent)?)
 }

@@ -1,14 +1,9 @@
 //! `/auth/reset-password` and `/auth/password`.
 
 use super::schema::{ChangePassword, ResetPassword};
-<<<<<<< HEAD
 use super::{by_link, guarded, is_current, request};
-use crate::access_control::permission::{Permission, PermissionDenied, Resource};
-=======
-use super::{by_code, by_link, is_current, request};
 use crate::access_control::operations::permission;
 use crate::access_control::permission::{Permission, PermissionDenied};
->>>>>>> authz
 use crate::http::caller::Principal;
 use crate::http::error::ErrorView;
 use crate::http::{ApiError, AppState, Caller, Json, OptionalCaller, Tenant, captcha};

@@ -2,15 +2,10 @@
 
 use super::model::Session;
 use super::schema::{SessionView, UpdateSession};
-<<<<<<< HEAD
 use super::service::{self, MAX_META_DATA, SessionError};
-use crate::access_control::permission::{Permission, PermissionDenied, Resource};
-=======
-use super::service::{self, MAX_META_DATA, SessionError, is_live};
 use crate::access_control::operations::permission;
 use crate::access_control::permission::{Permission, PermissionDenied};
 use crate::access_control::roles::effective::Effective;
->>>>>>> authz
 use crate::access_control::visible::visible;
 use crate::http::error::{ErrorView, storage};
 use crate::http::list::{ListParams, ListView, Params, answer, flag};
@@ -92,22 +87,6 @@ async fn allowed(caller: &Caller, id: &str, permission: Permission) -> Result<St
 
 async fn view(state: &AppState, caller: &Caller, session: &Stored<Session>) -> SessionView {
     let scope = &caller.tenant.scope;
-<<<<<<< HEAD
-    let lives = match &session.agent_id {
-        Some(id) => {
-            let agent = state.identity.agent(scope, id).await.ok().flatten();
-            agent.is_some_and(|agent| agents::is_live(scope, session, &agent))
-        }
-        None => {
-            let owner = state.identity.user(scope, &session.user_id).await.ok().flatten();
-            match owner {
-                Some(owner) => service::lives(&state.identity, scope, session, &owner).await.unwrap_or(false),
-                None => false,
-            }
-        }
-    };
-=======
->>>>>>> authz
     SessionView::of(
         scope.id().as_str(),
         session,
@@ -125,7 +104,7 @@ async fn held(state: &AppState, scope: &TenantScope, session: &Stored<Session>) 
         return Some(Effective { scopes, workspace: agent.workspace_id.clone(), ..Effective::default() });
     }
     let owner = identity.user(scope, &session.user_id).await.ok().flatten()?;
-    if !is_live(scope, session, &owner) {
+    if !service::lives(identity, scope, session, &owner).await.unwrap_or(false) {
         return None;
     }
     identity.held_in(scope, (session, &owner), session.workspace_id.as_deref()).await.ok().flatten()

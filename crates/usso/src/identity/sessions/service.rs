@@ -202,8 +202,8 @@ pub fn is_live(tenant: &TenantScope, session: &Session, user: &User) -> bool {
 /// A refresh.
 #[derive(Debug, Clone, Copy)]
 pub struct Refresh<'a> {
-    /// The refresh token.
-    pub token: &'a str,
+    /// What the refresh token says, verified.
+    pub claims: &'a Claims,
     /// Where the session goes on: in a workspace, outside of any, or, if none, where it is.
     pub switch: Option<Option<&'a str>>,
 }
@@ -212,18 +212,17 @@ pub struct Refresh<'a> {
 /// is written in any generation that is accepted, and advances none that would not advance without it.
 ///
 /// # Errors
-/// [`TokenError`] when the token isn't a live refresh token of this tenant; [`SessionError::Reused`] when it was left
+/// [`TokenError`] when the token isn't the refresh token of a live session; [`SessionError::Reused`] when it was left
 /// behind long ago, in which case the session is ended; [`SessionError::NotAMember`] of the workspace to switch to.
 pub async fn refresh(
     identity: &Identity,
     tenant: &TenantScope,
     issuer: &str,
-    Refresh { token, switch }: Refresh<'_>,
+    Refresh { claims, switch }: Refresh<'_>,
     client: &ClientInfo,
 ) -> Result<SignedIn, SessionError> {
-    let claims = verify(tenant, token)?;
     let handout = FirstParty { identity, tenant, issuer, switch, client };
-    let (tokens, user) = rotate(identity, tenant, (&claims, client), &handout).await?;
+    let (tokens, user) = rotate(identity, tenant, (claims, client), &handout).await?;
     Ok(SignedIn { user, tokens })
 }
 

@@ -173,11 +173,11 @@ pub async fn refresh(
     let (in_body, switch) = request.map(|r| (r.refresh_token, r.workspace_id)).unwrap_or_default();
     let switch = switch.as_ref().map(Option::as_deref);
     match &in_body {
-        Some(token) => rotate(&state, &tenant, service::Refresh { token, switch }, true).await,
+        Some(token) => rotate(&state, &tenant, (token, switch), true).await,
         None => {
             let token = refresh_cookie(&headers)?;
             csrf::check(&tenant, &headers)?;
-            rotate(&state, &tenant, service::Refresh { token, switch }, false).await
+            rotate(&state, &tenant, (token, switch), false).await
         }
     }
 }
@@ -190,8 +190,7 @@ pub async fn refresh_by_cookie(
     tenant: Tenant,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let refresh = service::Refresh { token: refresh_cookie(&headers)?, switch: None };
-    rotate(&state, &tenant, refresh, false).await
+    rotate(&state, &tenant, (refresh_cookie(&headers)?, None), false).await
 }
 
 fn refresh_cookie(headers: &HeaderMap) -> Result<&str, ApiError> {
@@ -203,13 +202,16 @@ fn refresh_cookie(headers: &HeaderMap) -> Result<&str, ApiError> {
 async fn rotate(
     state: &AppState,
     tenant: &Tenant,
-    refresh: service::Refresh<'_>,
+    (token, switch): (&str, Option<Option<&str>>),
     in_body: bool,
 ) -> Result<Response, ApiError> {
     let (issuer, client) = (tenant.issuer(), tenant.client());
-    let tokens = match agents::refresh(&state.identity, &tenant.scope, &issuer, refresh.token).await? {
-        Some(tokens) => tokens,
-        None => service::refresh(&state.identity, &tenant.scope, &issuer, refresh, &client).await?.tokens,
+    let claims = verify(&tenant.scope, token)?;
+    let tokens = if agents::is_of_agent(&claims) {
+        agents::refresh(&state.identity, &tenant.scope, &issuer, &claims).await?
+    } else {
+        let refresh = service::Refresh { claims: &claims, switch };
+        service::refresh(&state.identity, &tenant.scope, &issuer, refresh, &client).await?.tokens
     };
     let mut headers = HeaderMap::new();
     cookie::set_tokens(&mut headers, tenant, &tokens);

@@ -15,11 +15,8 @@ mod answer;
 mod authenticator;
 mod browser;
 mod database;
-<<<<<<< HEAD
 mod gateway;
-=======
 pub mod geoip;
->>>>>>> authz
 mod internet;
 mod outbox;
 mod page;

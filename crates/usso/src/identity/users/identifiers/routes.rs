@@ -1,13 +1,9 @@
 //! `/users/{user_id}/identifiers`, and `/identifiers` for the caller's own.
 
 use super::{add, remove, update};
-<<<<<<< HEAD
-use crate::access_control::permission::{Permission, PermissionDenied, Resource};
-use crate::http::caller::Principal;
-=======
 use crate::access_control::operations::permission;
 use crate::access_control::permission::{Permission, PermissionDenied};
->>>>>>> authz
+use crate::http::caller::Principal;
 use crate::http::error::ErrorView;
 use crate::http::list::{ListView, plain};
 use crate::http::{ApiError, AppState, Caller, Json, creating};
