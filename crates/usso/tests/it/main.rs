@@ -28,6 +28,8 @@ mod keys;
 #[cfg(test)]
 mod lattice;
 #[cfg(test)]
+mod oidc;
+#[cfg(test)]
 mod races;
 #[cfg(test)]
 mod records;
