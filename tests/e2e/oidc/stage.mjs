@@ -23,7 +23,7 @@ const require = createRequire(join(ROOT, "target/oidc/package.json"));
 /** A package of `target/oidc`. */
 export const load = (name) => import(require.resolve(name));
 
-export const SYSTEM_PASSWORD = "canary-System-of-walnuts-7!";
+export const SYSTEM_PASSWORD = process.env.SYSTEM_PASSWORD ?? "canary-System-of-walnuts-7!";
 export const PASSWORD = "canary-Lantern-of-cactus-9!";
 
 const lookup = dns.lookup;
@@ -79,7 +79,7 @@ async function ask(status, method, url, { token, body } = {}) {
 }
 
 /** The installation, seen by its administrator. */
-class Site {
+export class Site {
   constructor(port, close) {
     Object.assign(this, { port, close, origin: `http://localhost:${port}` });
   }
@@ -87,6 +87,11 @@ class Site {
   async system() {
     const body = { identifier: "admin", secret: SYSTEM_PASSWORD };
     return (await ask(200, "POST", `${this.origin}/api/sso/v1/auth/login`, { body })).access_token;
+  }
+
+  /** The installation's own tenant. */
+  async own() {
+    return new Tenant(this.origin, "org_default", { identifier: "admin", password: SYSTEM_PASSWORD }, this).signIn();
   }
 
   /** A tenant with an administrator, on a host name of its own, or else below `/t/…`. */
@@ -154,17 +159,22 @@ export class Browser {
   jar = new Map();
 
   async go(url, { form, from } = {}) {
-    const { host, pathname } = new URL(url);
-    const own = this.jar.get(host) ?? [];
-    this.jar.set(host, own);
-    const isBelow = (path) => pathname === path || pathname.startsWith(path.replace(/\/$/, "") + "/");
-    const cookie = own.filter((c) => isBelow(c.path)).map((c) => `${c.name}=${c.value}`).join("; ");
+    const cookie = this.cookies(url);
+    const own = this.jar.get(new URL(url).host);
     const origin = from && new URL(from).origin;
     const headers = { accept: "text/html", ...(cookie && { cookie }), ...(form && { origin }) };
     const body = form && new URLSearchParams(form);
     const answer = await fetch(url, { method: form ? "POST" : "GET", headers, body, redirect: "manual" });
     for (const line of answer.headers.getSetCookie()) this.#keep(own, line);
     return answer;
+  }
+
+  /** The cookies for an address, as they are sent. */
+  cookies(url) {
+    const { host, pathname } = new URL(url);
+    if (!this.jar.has(host)) this.jar.set(host, []);
+    const isBelow = (path) => pathname === path || pathname.startsWith(path.replace(/\/$/, "") + "/");
+    return this.jar.get(host).filter((c) => isBelow(c.path)).map((c) => `${c.name}=${c.value}`).join("; ");
   }
 
   #keep(own, line) {
@@ -223,7 +233,7 @@ function fill(all, { user, says, code }) {
     if (type === "password") fields[name] = user.password;
     else if (type === "hidden") fields[name] = value;
     else if (/user_code/.test(name)) fields[name] = code ?? value;
-    else if (/identifier|email|username/.test(name)) fields[name] = user.identifier;
+    else if (/identifier|email|username|^login$/.test(name)) fields[name] = user.identifier;
     else if (type === "checkbox" || type === "radio") {
       if (checked !== undefined) fields[name] = value || "on";
     } else if (type !== "submit") fields[name] = value;
