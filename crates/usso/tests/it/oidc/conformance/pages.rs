@@ -242,6 +242,8 @@ impl Person {
                 continue;
             }
             let Some((action, pairs)) = self.fill(&answer) else { return Landing::Page(answer) };
+            // Filling it in takes a moment.
+            self.browser.template().app.clock.advance(std::time::Duration::from_millis(100));
             form = Some((ORIGIN.to_owned(), pairs));
             url = absolute(&action, &url);
         }
