@@ -16,7 +16,9 @@ export async function start(packages, clients, more = {}) {
   const provider = new Provider(issuer, {
     clients,
     claims: { openid: ["sub"], email: ["email", "email_verified"], profile: ["name"] },
-    cookies: { keys: ["only-a-test"] },
+    allowOmittingSingleRegisteredRedirectUri: false,
+    cookies: { keys: ["only-a-test"], long: { sameSite: "none" } },
+    enableHttpPostMethods: true,
     enabledJWA: {
       idTokenSigningAlgValues: ["RS256", "EdDSA"],
       clientAuthSigningAlgValues: ["RS256", "PS256", "ES256", "EdDSA"],

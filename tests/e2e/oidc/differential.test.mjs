@@ -63,7 +63,7 @@ async function outcome(provider, { endpoint, method, pairs, text, type, json, au
   const fill = (value) => value.replace(/\$(id|secret|public|token)\b/g, (_, name) => provider.words[name]);
   const filled = pairs.map(([name, value]) => [name, fill(value)]);
   let url = provider.metadata[endpoint];
-  assert.ok(url, `no ${endpoint}`);
+  if (!url) return "absent";
   const isPage = /^(authorization|end_session)_/.test(endpoint);
   const sent = { accept: isPage ? "text/html" : "application/json" };
   let body;

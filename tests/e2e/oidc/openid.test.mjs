@@ -97,7 +97,8 @@ describe("three tenants at once", { concurrency: true }, () => {
           assert.ok(metadata.id_token_signing_alg_values_supported.includes(alg));
           // RFC 8414 puts the well-known part between the host and the path of the issuer.
           const other = await configuration(tenant, known(shop, alg), undefined, "oauth2");
-          assert.deepEqual({ ...other.serverMetadata() }, { ...metadata });
+          const plain = (value) => JSON.parse(JSON.stringify(value));
+        assert.deepEqual(plain(other.serverMetadata()), plain(metadata));
         });
 
         test("code, PKCE and nonce; userinfo", async () => {

@@ -1,7 +1,7 @@
 //! Keys of clients, and signatures checked, by the cryptography library alone: nothing of the product's own JOSE, so that a
 //! mistake there can't cancel itself out here.
 
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::digest::{SHA256, SHA512, digest};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
 use aws_lc_rs::signature::{
@@ -25,6 +25,11 @@ pub fn unb64(text: &str) -> Vec<u8> {
 /// SHA-256.
 pub fn sha256(bytes: &[u8]) -> Vec<u8> {
     digest(&SHA256, bytes).as_ref().to_vec()
+}
+
+/// SHA-512.
+pub fn sha512(bytes: &[u8]) -> Vec<u8> {
+    digest(&SHA512, bytes).as_ref().to_vec()
 }
 
 /// Random text of so many bytes.

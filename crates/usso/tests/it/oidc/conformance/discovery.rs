@@ -88,9 +88,7 @@ fn check_metadata(suite: &Suite) {
         }
         assert!(!value.is_null(), "{name}");
     }
-    for name in
-        ["authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri", "registration_endpoint"]
-    {
+    for name in ["authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri"] {
         suite.told(name);
     }
     for (name, value) in [

@@ -69,11 +69,10 @@ async fn party(suite: &Suite, name: &str, alg: &'static str) -> Party {
         "grant_types": ["authorization_code", "refresh_token", "client_credentials"],
         "scope": "openid profile email offline_access", "token_endpoint_auth_method": "private_key_jwt",
         "token_endpoint_auth_signing_alg": alg, "jwks": {"keys": [key.published()]},
-        "id_token_signed_response_alg": "EdDSA", "security_profile": "fapi2",
+        "id_token_signed_response_alg": "EdDSA", "fapi2": true,
     });
     let answer = suite.app.system_admin().await.post("/oauth/clients", metadata).await.expect(201);
-    assert_eq!(answer["require_pushed_authorization_requests"], true, "{}", answer.json);
-    assert_eq!(answer["dpop_bound_access_tokens"], true, "{}", answer.json);
+    assert_eq!(answer["fapi2"], true, "{}", answer.json);
     let client = Client {
         id: answer.str("client_id").to_owned(),
         registered: answer.json,
