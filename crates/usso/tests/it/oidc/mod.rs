@@ -4,6 +4,7 @@
 mod authorize;
 mod clients;
 mod code;
+mod conformance;
 mod confusion;
 mod consent;
 mod discovery;
