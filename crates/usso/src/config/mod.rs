@@ -13,6 +13,7 @@ mod keys;
 mod log;
 mod network;
 mod origin;
+mod outbound;
 mod reference;
 mod secret;
 mod security;
@@ -34,6 +35,7 @@ pub use keys::Keys;
 pub use log::{Level, Log, LogFormat};
 pub use network::Network;
 pub use origin::{HostName, Origin};
+pub use outbound::Outbound;
 pub use reference::{example, reference};
 pub use secret::{MasterKey, Secret};
 pub use security::Security;
@@ -49,7 +51,7 @@ use setting::{Key, Section};
 use std::collections::BTreeMap;
 
 /// Every section, in the order of the documentation.
-static ALL: [Section; 9] = [
+static ALL: [Section; 10] = [
     server::SECTION,
     storage::SECTION,
     security::SECTION,
@@ -59,6 +61,7 @@ static ALL: [Section; 9] = [
     hashing::SECTION,
     tenants::SECTION,
     keys::SECTION,
+    outbound::SECTION,
 ];
 
 /// Every key with its section.
@@ -87,6 +90,8 @@ pub struct Config {
     pub tenants: Tenants,
     /// `[keys]`
     pub keys: Keys,
+    /// `[outbound]`
+    pub outbound: Outbound,
     /// Where the values that aren't defaults came from, by `section.name`.
     sources: BTreeMap<&'static str, Source>,
 }

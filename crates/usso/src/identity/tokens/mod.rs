@@ -115,7 +115,7 @@ pub(crate) fn access_claims(
         username: verified(IdentifierKind::Username),
         email: verified(IdentifierKind::Email),
         phone: verified(IdentifierKind::Phone),
-        act: session.actor.as_ref().map(|actor| Act { sub: actor.as_str().to_owned() }),
+        act: session.actor.as_ref().map(|actor| Act { sub: actor.as_str().to_owned(), act: None }),
         claims: (!user.custom_claims.is_empty()).then(|| user.custom_claims.clone()),
         ..base_claims(tenant, issuer, session, (TokenType::Access, lifetime))
     }
