@@ -10,7 +10,10 @@ use crate::identity::{
     agents, api_keys, captcha, codes, links, onboarding, passkeys, qr, recovery, referrals, sessions, usage,
     users, workspaces,
 };
-use crate::integration::{authorize, clients, consents, discovery, introspect, revoke, token, userinfo};
+use crate::integration::{
+    authorize, clients, consents, device, discovery, introspect, logout, par, registration, revoke, token,
+    userinfo,
+};
 use crate::tenant::{audit, keys, messaging, tenants};
 use crate::web;
 use axum::Router;
@@ -70,6 +73,7 @@ fn described() -> OpenApiRouter<AppState> {
         .merge(messaging::routes::router())
         .merge(clients::routes::router())
         .merge(consents::routes::router())
+        .merge(device::routes::router())
         .merge(keys::admin::routes::router())
         .merge(audit::routes::router());
     OpenApiRouter::with_openapi(Document::openapi())
@@ -79,6 +83,10 @@ fn described() -> OpenApiRouter<AppState> {
         .merge(discovery::routes::router())
         .merge(authorize::routes::router())
         .merge(token::routes::router())
+        .merge(par::routes::router())
+        .merge(registration::routes::router())
+        .merge(logout::routes::router())
+        .merge(device::routes::root())
         .merge(userinfo::routes::router())
         .merge(introspect::routes::router())
         .merge(revoke::routes::router())
@@ -111,6 +119,16 @@ fn aliases() -> Router<AppState> {
             get(authorize::routes::authorize).post(authorize::routes::authorize_by_form),
         )
         .route("/oauth/token", post(token::routes::token))
+        .route("/oauth/par", post(par::routes::par))
+        .route("/oauth/register", post(registration::routes::register))
+        .route(
+            "/oauth/register/{client_id}",
+            get(registration::routes::get)
+                .put(registration::routes::put)
+                .delete(registration::routes::delete),
+        )
+        .route("/oauth/logout", get(logout::routes::logout).post(logout::routes::logout_by_form))
+        .route("/oauth/device_authorization", post(device::routes::begin))
         .route("/oauth/userinfo", get(userinfo::routes::get).post(userinfo::routes::post))
         .route("/oauth/introspect", post(introspect::routes::introspect))
         .route("/oauth/revoke", post(revoke::routes::revoke))

@@ -23,6 +23,7 @@ use crate::identity::users::removal::Erasure;
 use crate::identity::workspaces::invitations::model::Invitation;
 use crate::identity::workspaces::model::Workspace;
 use crate::integration::clients::model::Client;
+use crate::integration::device::model::DeviceRequest;
 use crate::tenant::Registry;
 use crate::tenant::audit::AuditEvent;
 use crate::tenant::audit::chain::AuditHead;
@@ -55,7 +56,7 @@ use tokio::sync::watch;
 pub type StartError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Every kind of record.
-pub fn kinds() -> [KindSpec; 24] {
+pub fn kinds() -> [KindSpec; 25] {
     [
         lease::Instance::spec(),
         lease::Turn::spec(),
@@ -69,6 +70,7 @@ pub fn kinds() -> [KindSpec; 24] {
         Erasure::spec(),
         Consent::spec(),
         Client::spec(),
+        DeviceRequest::spec(),
         Workspace::spec(),
         Invitation::spec(),
         Session::spec(),
@@ -225,7 +227,7 @@ pub async fn assemble(config: &Config, port: u16, ports: Ports) -> Result<Instan
     master_key::check(&system, &seal).await?;
     let origin = config.origin(port).to_string();
     let base = BaseUrl::parse(&origin).ok_or_else(|| format!("{origin} is not an origin"))?;
-    let internet = Arc::new(PublicInternet::new(internet(config)));
+    let internet = Arc::new(internet(config)?);
     let identity =
         Identity::new(Hasher::new(hasher(config))?, internet.clone()).with_breached(breached(config)?);
     if let Some(file) = &config.server.geoip_file {
@@ -288,12 +290,20 @@ fn delivery(config: &Config) -> Delivery {
     }
 }
 
-fn internet(config: &Config) -> InternetOptions {
-    InternetOptions {
+fn internet(config: &Config) -> Result<PublicInternet, StartError> {
+    let outbound = &config.outbound;
+    let authorities = outbound.extra_ca_pem.as_deref().map(|path| {
+        std::fs::read(path)
+            .map_err(|e| format!("outbound.extra_ca_pem: {} can't be read: {e}", path.display()))
+    });
+    let options = InternetOptions {
         name_servers: config.tenants.name_servers.clone(),
         port: config.tenants.proof_port,
         allow_private: config.tenants.proof_from_private_addresses,
-    }
+        allow_hosts: outbound.allow_hosts.iter().map(|host| host.as_str().to_owned()).collect(),
+        extra_authorities: authorities.transpose()?.unwrap_or_default(),
+    };
+    Ok(PublicInternet::new(options).map_err(|e| format!("outbound.extra_ca_pem: {e}"))?)
 }
 
 fn http(config: &Config) -> HttpConfig {

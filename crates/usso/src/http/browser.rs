@@ -15,7 +15,7 @@ use http::HeaderMap;
 pub async fn signed_in(state: &AppState, tenant: &Tenant, headers: &HeaderMap) -> Option<Browser> {
     match caller::presented(headers).ok()? {
         Some(Presented::Token(token, Source::Header)) => by(state, tenant, token, TokenType::Access).await,
-        Some(Presented::ApiKey(_)) => None,
+        Some(Presented::ApiKey(_) | Presented::Token(_, Source::Dpop)) => None,
         Some(Presented::Token(token, Source::Cookie)) => {
             match by(state, tenant, token, TokenType::Access).await {
                 None => by_refresh_cookie(state, tenant, headers).await,

@@ -22,11 +22,13 @@ use crate::integration::Browser;
 use crate::integration::access::{self, Holder};
 use crate::integration::clients::model::Client;
 use crate::tenant::Actor;
+use crate::tenant::dpop::{ProofError, use_up};
 use crate::tenant::verify::{Claims, TokenError, TokenType, verify};
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use http::{HeaderMap, header};
 use kernel::{ProblemKind, SessionId, Stored, TenantId, UserId};
+use protocol::oauth::dpop::DpopError;
 use std::sync::Arc;
 
 /// A user or agent of the tenant, signed in or by one of its API keys.
@@ -111,6 +113,8 @@ pub enum Presented<'a> {
 pub enum Source {
     /// A header a program sets on purpose.
     Header,
+    /// The same header, with the promise of a proof that the token is the sender's (RFC 9449 §7.1).
+    Dpop,
     /// A cookie a browser sends by itself.
     Cookie,
 }
@@ -123,6 +127,9 @@ pub fn presented(headers: &HeaderMap) -> Result<Option<Presented<'_>>, TokenErro
     if let Some(value) = only(headers, header::AUTHORIZATION.as_str())? {
         let bearer = match value.split_once(' ') {
             Some((scheme, bearer)) if scheme.eq_ignore_ascii_case("bearer") => bearer.trim(),
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case("dpop") => {
+                return Ok(Some(Presented::Token(token.trim(), Source::Dpop)));
+            }
             Some(_) => return Err(TokenError::Invalid),
             None => value,
         };
@@ -410,12 +417,9 @@ impl Caller {
         if source == Source::Cookie && !parts.method.is_safe() {
             csrf::check(&tenant, &parts.headers)?;
         }
+        check_possession(&tenant, &claims, (token, source)).await?;
         if is_of_agent(&claims) {
             return Self::of_agent(state, tenant, claims).await;
-        }
-        // One that is bound to a key is worth nothing without it (RFC 9449 section 7.2).
-        if claims.cnf.is_some() {
-            return Err(TokenError::Invalid.into());
         }
         if claims.client_id.is_some() {
             return Self::of_client(state, tenant, claims).await;
@@ -440,6 +444,26 @@ impl FromRequestParts<AppState> for OptionalCaller {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         Ok(Self(Caller::from_request_parts(parts, state).await.ok()))
+    }
+}
+
+/// A token bound to a key counts only with a proof of that key, and one that isn't is no DPoP token (RFC 9449 §7.1, §7.2).
+///
+/// # Errors
+/// `TOKEN_INVALID` for one that is sent as the other; `INVALID_DPOP_PROOF`.
+pub async fn check_possession(
+    tenant: &Tenant,
+    claims: &Claims,
+    (token, source): (&str, Source),
+) -> Result<(), ApiError> {
+    match (&claims.cnf, source) {
+        (None, Source::Header | Source::Cookie) => Ok(()),
+        (Some(bound), Source::Dpop) => match tenant.proof(Some(token)).map_err(ProofError::Invalid)? {
+            Some(proof) if proof.jkt == bound.jkt => Ok(use_up(&tenant.scope, &proof).await?),
+            Some(_) => Err(TokenError::Invalid.into()),
+            None => Err(ProofError::Invalid(DpopError::NotOne).into()),
+        },
+        _ => Err(TokenError::Invalid.into()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::http::request_info::SharedInfo;
 use crate::http::tenant::select;
-use crate::http::{ApiError, AppState, RequestInfo, client_ip, cors, denied, oauth, visit};
+use crate::http::{ApiError, AppState, RequestInfo, client_ip, cors, denied, dpop, oauth, visit};
 use crate::tenant::{Selection, SelectionError, keys};
 use crate::web;
 use axum::Router;
@@ -23,11 +23,13 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TENANT_ID: HeaderName = HeaderName::from_static("x-tenant-id");
 
 /// Links that change something although their method is safe.
-const CHANGING_LINKS: [&str; 4] = [
+const CHANGING_LINKS: [&str; 6] = [
     "/api/sso/v1/auth/logout",
     "/api/sso/v1/auth/refresh",
     "/api/sso/v1/oauth/authorize",
     "/oauth/authorize",
+    "/api/sso/v1/oauth/logout",
+    "/oauth/logout",
 ];
 
 /// Where anybody may post …
@@ -168,6 +170,7 @@ impl Edge {
             selection: Selection { header, path, host: from.host },
             // Two hosts are as ambiguous as two ids (RFC 9112 §3.2): another hop may have read the other one.
             is_ambiguous: named.next().is_some() || headers.get_all(header::HOST).iter().nth(1).is_some(),
+            proof: dpop::presented(parts),
             is_visit: false,
             asker: std::sync::OnceLock::new(),
         })

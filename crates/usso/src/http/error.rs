@@ -46,6 +46,11 @@ pub const CODES: &[(&str, u16, &str)] = &[
         403,
         "A form of the hosted pages that is not from this browser, or too old: open the page again.",
     ),
+    (
+        "INVALID_DPOP_PROOF",
+        401,
+        "The proof that a token's key is the sender's is missing, wrong, outdated or was used before; the detail says why.",
+    ),
     ("GONE", 410, "Used up or expired."),
     ("HOOK_DENIED", 403, "A validator of the tenant says no; the detail is what it says."),
     (
@@ -137,6 +142,20 @@ pub const CODES: &[(&str, u16, &str)] = &[
     ("ACCESS_DENIED", 400, "OAuth: the user or the tenant said no."),
     ("ACCOUNT_SELECTION_REQUIRED", 400, "OAuth: the user must choose an account, and no page may be shown."),
     ("CONSENT_REQUIRED", 400, "OAuth: the user must be asked, and no page may be shown."),
+    ("AUTHORIZATION_PENDING", 400, "OAuth: nobody has entered the device's code yet."),
+    ("SLOW_DOWN", 400, "OAuth: the device asks too often; five seconds more between two requests."),
+    ("EXPIRED_TOKEN", 400, "OAuth: the device's code was not entered in time."),
+    (
+        "INVALID_CLIENT_METADATA",
+        400,
+        "OAuth: what a client says of itself contradicts itself, or can't be; the description says what.",
+    ),
+    ("INVALID_REDIRECT_URI", 400, "OAuth: an address that a client wants to be registered can't be."),
+    (
+        "INVALID_REQUEST_URI",
+        400,
+        "OAuth: a pushed request that is unknown, used, outdated, or another client's.",
+    ),
     ("INSUFFICIENT_SCOPE", 403, "OAuth: the token is valid, but was not granted what this needs."),
     (
         "INVALID_CLIENT",
@@ -298,12 +317,12 @@ impl ApiError {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
             }
             ProblemKind::Unauthenticated => {
-                let challenge = if self.code == "NOT_AUTHENTICATED" {
-                    HeaderValue::from_static("Bearer realm=\"usso\"")
-                } else {
-                    HeaderValue::from_static("Bearer realm=\"usso\", error=\"invalid_token\"")
+                let challenge = match self.code {
+                    "NOT_AUTHENTICATED" => "Bearer realm=\"usso\"",
+                    "INVALID_DPOP_PROOF" => "DPoP realm=\"usso\", error=\"invalid_dpop_proof\"",
+                    _ => "Bearer realm=\"usso\", error=\"invalid_token\"",
                 };
-                headers.insert(header::WWW_AUTHENTICATE, challenge);
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
             }
             ProblemKind::TooManyRequests { retry_after } | ProblemKind::Unavailable { retry_after } => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after));

@@ -14,6 +14,7 @@ pub mod creating;
 pub mod csrf;
 mod denied;
 pub mod docs;
+pub mod dpop;
 pub mod edge;
 pub mod error;
 pub mod error_page;

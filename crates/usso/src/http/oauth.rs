@@ -5,7 +5,14 @@ use http::{HeaderMap, header};
 use kernel::ProblemKind;
 
 /// Codes that are the standards' own, in their spelling.
-const STANDARD: [&str; 17] = [
+const STANDARD: [&str; 24] = [
+    "AUTHORIZATION_PENDING",
+    "EXPIRED_TOKEN",
+    "INVALID_CLIENT_METADATA",
+    "INVALID_DPOP_PROOF",
+    "INVALID_REDIRECT_URI",
+    "INVALID_REQUEST_URI",
+    "SLOW_DOWN",
     "ACCESS_DENIED",
     "ACCOUNT_SELECTION_REQUIRED",
     "CONSENT_REQUIRED",
@@ -26,11 +33,21 @@ const STANDARD: [&str; 17] = [
 ];
 
 /// The endpoints whose errors clients of the standards read.
-const ENDPOINTS: [&str; 5] = ["authorize", "token", "userinfo", "introspect", "revoke"];
+const ENDPOINTS: [&str; 9] = [
+    "authorize",
+    "token",
+    "userinfo",
+    "introspect",
+    "revoke",
+    "par",
+    "device_authorization",
+    "register",
+    "logout",
+];
 
 /// Whether a path is one of the endpoints, below the host's root or the API's.
 pub fn is_endpoint(path: &str) -> bool {
-    endpoint(path).is_some_and(|name| ENDPOINTS.contains(&name))
+    endpoint(path).is_some_and(|name| ENDPOINTS.contains(&name) || name.starts_with("register/"))
 }
 
 /// Whether a path is the authorization endpoint. It is for browsers to go to, not for pages to read (RFC 9700 §2.6).

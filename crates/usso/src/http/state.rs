@@ -83,7 +83,16 @@ impl Services {
     /// What the services of OAuth are told of a request.
     pub fn context<'a>(&'a self, tenant: &'a TenantScope, asked: &'a Asked) -> Context<'a> {
         let (registry, identity, integration) = (&self.registry, &self.identity, &self.integration);
-        Context { registry, identity, integration, tenant, issuer: &asked.issuer, peer: &asked.peer }
+        let internet = self.internet.as_ref();
+        Context {
+            registry,
+            identity,
+            integration,
+            internet,
+            tenant,
+            issuer: &asked.issuer,
+            peer: &asked.peer,
+        }
     }
 
     /// A request id: unique in the installation, and cheap.

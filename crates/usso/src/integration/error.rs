@@ -41,6 +41,20 @@ pub enum OauthCode {
     RequestUriNotSupported,
     /// OpenID Connect Core, Unmet Authentication Requirements.
     UnmetAuthenticationRequirements,
+    /// RFC 9101 §6.2, RFC 9126 §2.2.
+    InvalidRequestUri,
+    /// RFC 9449 §5.
+    InvalidDpopProof,
+    /// RFC 8628 §3.5.
+    AuthorizationPending,
+    /// RFC 8628 §3.5.
+    SlowDown,
+    /// RFC 8628 §3.5.
+    ExpiredToken,
+    /// RFC 7591 §3.2.2.
+    InvalidRedirectUri,
+    /// RFC 7591 §3.2.2.
+    InvalidClientMetadata,
 }
 
 impl OauthCode {
@@ -63,6 +77,13 @@ impl OauthCode {
             Self::RequestNotSupported => "request_not_supported",
             Self::RequestUriNotSupported => "request_uri_not_supported",
             Self::UnmetAuthenticationRequirements => "unmet_authentication_requirements",
+            Self::InvalidRequestUri => "invalid_request_uri",
+            Self::InvalidDpopProof => "invalid_dpop_proof",
+            Self::AuthorizationPending => "authorization_pending",
+            Self::SlowDown => "slow_down",
+            Self::ExpiredToken => "expired_token",
+            Self::InvalidRedirectUri => "invalid_redirect_uri",
+            Self::InvalidClientMetadata => "invalid_client_metadata",
         }
     }
 
@@ -84,6 +105,13 @@ impl OauthCode {
             Self::RequestNotSupported => "REQUEST_NOT_SUPPORTED",
             Self::RequestUriNotSupported => "REQUEST_URI_NOT_SUPPORTED",
             Self::UnmetAuthenticationRequirements => "UNMET_AUTHENTICATION_REQUIREMENTS",
+            Self::InvalidRequestUri => "INVALID_REQUEST_URI",
+            Self::InvalidDpopProof => "INVALID_DPOP_PROOF",
+            Self::AuthorizationPending => "AUTHORIZATION_PENDING",
+            Self::SlowDown => "SLOW_DOWN",
+            Self::ExpiredToken => "EXPIRED_TOKEN",
+            Self::InvalidRedirectUri => "INVALID_REDIRECT_URI",
+            Self::InvalidClientMetadata => "INVALID_CLIENT_METADATA",
         }
     }
 }
@@ -143,7 +171,10 @@ shorthand!(
     invalid_client InvalidClient,
     invalid_grant InvalidGrant,
     invalid_scope InvalidScope,
-    unauthorized_client UnauthorizedClient
+    unauthorized_client UnauthorizedClient,
+    invalid_target InvalidTarget,
+    invalid_request_uri InvalidRequestUri,
+    invalid_dpop_proof InvalidDpopProof
 );
 
 impl Problem for OauthError {

@@ -8,6 +8,11 @@
 //! access.rs    what an access token is worth now; userinfo/, introspect/ and http::Caller ask it
 //! revoke/      tokens end before their time
 //! discovery/   what is on, as metadata
+//! par/         requests that clients push before a browser brings them
+//! device/      devices without a browser
+//! logout/      signing out: asked for by a client, and told to all of them
+//! registration/ clients that register themselves
+//! outbound.rs  asking the servers of clients; key_sets.rs remembers their keys
 //! ```
 //!
 //! What a client is given is a session as any other, with a grant in it (`identity::sessions::model::ClientGrant`): it is
@@ -17,9 +22,15 @@ pub mod access;
 pub mod authorize;
 pub mod clients;
 pub mod consents;
+pub mod device;
 pub mod discovery;
 pub mod error;
 pub mod introspect;
+pub mod key_sets;
+pub mod logout;
+pub mod outbound;
+pub mod par;
+pub mod registration;
 pub mod revoke;
 pub mod token;
 pub mod userinfo;
@@ -30,19 +41,25 @@ use crate::identity::Identity;
 use crate::identity::sessions::model::Session;
 use crate::identity::users::model::User;
 use crate::tenant::{ClientInfo, Registry, TenantScope};
-use kernel::Stored;
+use kernel::{Internet, Stored};
 use std::sync::Arc;
 
 /// What the services of this layer share in one process.
 #[derive(Default)]
 pub struct Integration {
     clients: clients::memory::Clients,
+    key_sets: key_sets::KeySets,
 }
 
 impl Integration {
     /// The clients in use.
     pub fn clients(&self) -> &clients::memory::Clients {
         &self.clients
+    }
+
+    /// The key sets of clients.
+    pub fn key_sets(&self) -> &key_sets::KeySets {
+        &self.key_sets
     }
 
     /// Forgets everything here.
@@ -66,6 +83,8 @@ pub struct Context<'a> {
     pub identity: &'a Identity,
     /// Clients.
     pub integration: &'a Integration,
+    /// The servers of clients.
+    pub internet: &'a dyn Internet,
     /// The tenant.
     pub tenant: &'a TenantScope,
     /// The issuer to write.

@@ -105,8 +105,12 @@ pub struct Confirmation {
 /// Who acts as the subject.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Act {
-    /// A user.
+    /// A user, or a client.
     pub sub: String,
+    /// Who acted before, if it was handed on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub act: Option<Box<Act>>,
 }
 
 impl Claims {
@@ -220,6 +224,22 @@ pub fn verified<T: DeserializeOwned>(
     }
     if claims.exp <= tenant.now().unix_seconds() {
         return Err(TokenError::Expired);
+    }
+    payload.claims().map_err(|_| TokenError::Invalid)
+}
+
+/// As [`verified`], whatever its age: for what a token of the past may still tell.
+///
+/// # Errors
+/// [`TokenError::Invalid`], [`TokenError::WrongType`].
+pub fn authenticated<T: DeserializeOwned>(
+    tenant: &TenantScope,
+    token: &str,
+    wanted: TokenType,
+) -> Result<T, TokenError> {
+    let (claims, payload) = opened(tenant, token)?;
+    if claims.token_type != wanted {
+        return Err(TokenError::WrongType);
     }
     payload.claims().map_err(|_| TokenError::Invalid)
 }

@@ -281,6 +281,9 @@ fn good(operation: &str) -> Value {
         "create_oauth_client" => json!({"redirect_uris": []}),
         "update_oauth_client" => json!({"description": "Target"}),
         "rotate_oauth_client_secret" => json!({"overlap_seconds": 60}),
+        // Refused, for registration is off.
+        "register_client" | "replace_registration" => json!({"redirect_uris": []}),
+        "answer_device" => json!({"user_code": "x", "approve": true}),
         "add_domain" => json!({"domain": "target.example"}),
         // Of a domain that isn't there.
         "verify_domain" => json!({"method": "dns"}),

@@ -512,6 +512,23 @@ pub(crate) fn rows(world: &World) -> BTreeMap<&'static str, Row> {
         ("authorize_by_form", Row { foreign: vec![(json!({}), 415)], ..row(Needs::Nothing, Id::None) }),
         ("token", Row { foreign: vec![(json!({}), 415)], ..row(Needs::Nothing, Id::None) }),
         (
+            "push_authorization_request",
+            Row { foreign: vec![(json!({}), 415)], ..row(Needs::Nothing, Id::None) },
+        ),
+        ("register_client", Row { foreign: vec![(json!({}), 400)], ..row(Needs::Nothing, Id::None) }),
+        ("get_registration", Row { foreign: vec![(json!({}), 401)], ..row(Needs::Nothing, Id::None) }),
+        ("replace_registration", Row { foreign: vec![(json!({}), 401)], ..row(Needs::Nothing, Id::None) }),
+        ("remove_registration", Row { foreign: vec![(json!({}), 401)], ..row(Needs::Nothing, Id::None) }),
+        ("end_session", row(Needs::Nothing, Id::None)),
+        ("end_session_by_form", Row { foreign: vec![(json!({}), 415)], ..row(Needs::Nothing, Id::None) }),
+        ("authorize_device", Row { foreign: vec![(json!({}), 415)], ..row(Needs::Nothing, Id::None) }),
+        // Refused for what they say: a wrong code is counted.
+        ("look_at_device", Row { own: 400, ..row(Needs::Session, Id::None) }),
+        (
+            "answer_device",
+            Row { body: Some(json!({"approve": true})), own: 400, ..row(Needs::Session, Id::None) },
+        ),
+        (
             "introspect",
             Row { foreign: vec![(json!({"token": a.access()}), 415)], ..row(Needs::Nothing, Id::None) },
         ),
@@ -857,7 +874,8 @@ async fn public(
 ) {
     let (who, credential, is_own, _) = caller;
     // Signing B's people out would end the walk; that their own sessions end is tested elsewhere.
-    if *is_own && operation.id.starts_with("logout") {
+    let signs_out = operation.id.starts_with("logout") || operation.id.starts_with("end_session");
+    if *is_own && signs_out {
         return;
     }
     // A refresh cookie of B's own works, and rotates as it should.

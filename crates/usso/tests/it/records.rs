@@ -23,6 +23,7 @@ use usso::identity::users::removal::Erasure;
 use usso::identity::workspaces::invitations::model::Invitation;
 use usso::identity::workspaces::model::Workspace;
 use usso::integration::clients::model::Client;
+use usso::integration::device::model::DeviceRequest;
 use usso::tenant::audit::AuditEvent;
 use usso::tenant::audit::chain::AuditHead;
 use usso::tenant::audit::checkpoint::Checkpoint;
@@ -79,6 +80,7 @@ fn every_record_once_written_is_readable() {
         check::<Erasure>(),
         check::<Consent>(),
         check::<Client>(),
+        check::<DeviceRequest>(),
         check::<Workspace>(),
         check::<Invitation>(),
         check::<Session>(),

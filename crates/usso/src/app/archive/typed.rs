@@ -16,6 +16,7 @@ use crate::identity::users::removal::Erasure;
 use crate::identity::workspaces::invitations::model::Invitation;
 use crate::identity::workspaces::model::Workspace;
 use crate::integration::clients::model::Client;
+use crate::integration::device::model::DeviceRequest;
 use crate::tenant::audit::AuditEvent;
 use crate::tenant::audit::chain::AuditHead;
 use crate::tenant::audit::checkpoint::Checkpoint;
@@ -40,6 +41,7 @@ pub const READERS: &[(&str, Reader)] = &[
     (Checkpoint::KIND, again::<Checkpoint>),
     (Client::KIND, again::<Client>),
     (Consent::KIND, again::<Consent>),
+    (DeviceRequest::KIND, again::<DeviceRequest>),
     (Erasure::KIND, again::<Erasure>),
     (GatewayRoute::KIND, again::<GatewayRoute>),
     (Invitation::KIND, again::<Invitation>),

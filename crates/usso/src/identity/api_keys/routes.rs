@@ -281,7 +281,8 @@ fn stale(if_match: &IfMatch, key: &Stored<ApiKey>) -> Result<(), ApiKeyError> {
 /// What a source is told that presents what is no key: that, or to wait. A source may stand for many people, and what is
 /// a key is answered all the same.
 async fn refused(tenant: &Tenant) -> Result<ApiError, ApiError> {
-    let source = attempts::Source { purpose: "verify_api_key", ip: tenant.info.ip, limit: WRONG_KEYS };
+    let source =
+        attempts::Source { purpose: "verify_api_key", ip: tenant.info.ip, limit: WRONG_KEYS, window: 60 };
     let client = tenant.client();
     let limited =
         Event::refused("api_key.verify_limited", Actor::Anonymous, tenant.scope.id().as_str(), &client);

@@ -79,6 +79,9 @@ pub struct ClientGrant {
     pub is_public: bool,
     /// The session the user gave it in.
     pub browser: Option<SessionId>,
+    /// The issuer the client knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
     /// Whether it goes on after that session (`offline_access`, OpenID Connect Core section 11).
     #[serde(default)]
     pub is_offline: bool,
@@ -119,13 +122,19 @@ impl Record for Session {
     fn tags(&self) -> Vec<String> {
         let agent = self.agent_id.iter().map(|id| format!("agent:{id}"));
         let client = self.grant.iter().map(|grant| client_tag(&grant.client_id));
+        let browser = self.grant.iter().filter_map(|grant| grant.browser.as_ref()).map(browser_tag);
         let common = [format!("user:{}", self.user_id), format!("active:{}", self.revoked_at.is_none())];
-        common.into_iter().chain(agent).chain(client).collect()
+        common.into_iter().chain(agent).chain(client).chain(browser).collect()
     }
 
     fn expires_at(&self) -> Option<Timestamp> {
         Some(self.expires_at)
     }
+}
+
+/// The tag by which what clients were given in a session is found.
+pub fn browser_tag(id: &SessionId) -> String {
+    format!("browser:{id}")
 }
 
 /// The tag by which the sessions of a client are found.
@@ -278,6 +287,7 @@ pub(crate) mod tests {
             is_first_party: false,
             is_public: true,
             browser: None,
+            issuer: None,
             is_offline: true,
             claims: RequestedClaims::default(),
             jkt: None,

@@ -10,8 +10,8 @@ use crate::identity::{Identity, stale_session};
 use crate::tenant::audit::Event;
 use crate::tenant::verify::{Claims, TokenError, TokenType, verify};
 use crate::tenant::{Actor, ClientInfo, TenantScope};
-use kernel::{Change, SessionId, StorageError, Stored, UserId};
-use serde_json::{Map, Value};
+use kernel::{Change, Effect, SessionId, StorageError, Stored, Topic, UserId};
+use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 /// How often a refresh is retried after losing against a parallel one.
@@ -443,11 +443,19 @@ pub async fn end(
             let effect = Event::new(event, actor.clone(), id.as_str(), client)
                 .with("user_id", old.user_id.as_str())
                 .effect(tenant);
-            Ok(Change::Put(old.revoked(tenant.now()), vec![effect, stale_session(tenant, id).effect(tenant)]))
+            let mut effects = vec![effect, stale_session(tenant, id).effect(tenant)];
+            effects.extend(old.is_personal().then(|| ended(tenant, old)));
+            Ok(Change::Put(old.revoked(tenant.now()), effects))
         })
         .await;
     identity.forget_session(tenant, id);
     ended
+}
+
+/// That a session has ended, for the applications its user went to.
+fn ended(tenant: &TenantScope, session: &Session) -> Effect {
+    let payload = json!({ "session": session.id, "user": session.user_id });
+    Effect { topic: Topic::Logout, payload, due_at: tenant.now() }
 }
 
 /// Ends the session a caller presents any token of: access or refresh, in any generation, even an expired one is

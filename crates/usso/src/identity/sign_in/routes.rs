@@ -267,7 +267,7 @@ async fn end(
     let presented = caller::presented(headers).ok().flatten();
     let (tokens, by_cookie): (Vec<&str>, bool) = match (&in_body, presented) {
         (Some(token), _) => (vec![token], false),
-        (None, Some(Presented::Token(token, Source::Header))) => (vec![token], false),
+        (None, Some(Presented::Token(token, Source::Header | Source::Dpop))) => (vec![token], false),
         // A key has no session to end.
         (None, Some(Presented::ApiKey(_))) => (Vec::new(), false),
         // An access cookie may be gone while the refresh cookie still lives.

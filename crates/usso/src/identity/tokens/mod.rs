@@ -117,7 +117,7 @@ pub(crate) fn access_claims(
         username: verified(IdentifierKind::Username),
         email: verified(IdentifierKind::Email),
         phone: verified(IdentifierKind::Phone),
-        act: session.actor.as_ref().map(|actor| Act { sub: actor.as_str().to_owned() }),
+        act: session.actor.as_ref().map(|actor| Act { sub: actor.as_str().to_owned(), act: None }),
         claims: (!custom.is_empty()).then_some(custom),
         ..base_claims(tenant, issuer, session, (TokenType::Access, lifetime))
     }

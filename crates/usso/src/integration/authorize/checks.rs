@@ -50,13 +50,13 @@ const CHECKS: [(&str, Check); 16] = [
     ("the key is a thumbprint", dpop_jkt),
 ];
 
-/// Checks a request.
+/// Checks a request. `pushed`: what keeps it, if it was pushed.
 ///
 /// # Errors
 /// What the first check that objects says.
-pub(super) fn run(
+pub(crate) fn run(
     ctx: Context<'_>,
-    params: &Params,
+    (params, pushed): (&Params, Option<&str>),
     target: &Target,
 ) -> Result<AuthorizationRequest, OauthError> {
     let request = AuthorizationRequest {
@@ -78,6 +78,7 @@ pub(super) fn run(
         resource: None,
         dpop_jkt: None,
         issuer: ctx.issuer.to_owned(),
+        pushed: pushed.map(str::to_owned),
     };
     let mut draft = Draft { ctx, params, client: &target.client, request };
     for (what, check) in CHECKS {
@@ -140,7 +141,7 @@ fn may_use_codes(draft: &mut Draft<'_>) -> Result<(), OauthError> {
 
 /// RFC 9126 §6.
 fn was_pushed(draft: &mut Draft<'_>) -> Result<(), OauthError> {
-    if draft.client.require_pushed_authorization_requests {
+    if draft.client.needs_par() && draft.request.pushed.is_none() {
         return Err(OauthError::invalid_request("This client must push its requests first"));
     }
     Ok(())

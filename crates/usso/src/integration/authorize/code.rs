@@ -63,6 +63,8 @@ pub struct Presented<'a> {
     pub redirect_uri: Option<&'a str>,
     /// The proof key.
     pub verifier: Option<&'a str>,
+    /// The thumbprint of the key that tokens are to be bound to.
+    pub jkt: Option<&'a str>,
 }
 
 /// What became of an attempt to spend a code.
@@ -175,6 +177,9 @@ impl Presented<'_> {
             }
             None if code.redirect_uri_was_named => return Err("redirect_uri is missing"),
             _ => {}
+        }
+        if code.jkt.is_some() && code.jkt.as_deref() != self.jkt {
+            return Err("the code is bound to another key");
         }
         match (&code.challenge, self.verifier) {
             (Some(challenge), Some(verifier)) => {

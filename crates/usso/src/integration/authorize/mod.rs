@@ -14,7 +14,7 @@
 //! and as whom the request says; they must have consented; then there is a code. What a page must do in between, a [`Step`]
 //! says; the page does it and comes back with the handle.
 
-mod checks;
+pub(super) mod checks;
 pub mod code;
 pub mod page;
 pub mod request;
@@ -26,6 +26,7 @@ pub mod transaction;
 use super::clients::model::Client;
 use super::clients::service as clients;
 use super::consents::service as consents;
+use super::par::service as par;
 use super::{Browser, Context, OauthCode, OauthError};
 use kernel::Stored;
 use protocol::oauth::Params;
@@ -60,8 +61,13 @@ pub struct Pause {
 /// # Errors
 /// What is to be shown, not sent: an unknown client or redirection URI, and our own troubles.
 pub async fn begin(ctx: Context<'_>, params: &Params, browser: Option<&Browser>) -> Result<Step, OauthError> {
+    let unfolded = par::unfold(ctx, params).await?;
+    let (params, pushed) = match &unfolded {
+        Some((pushed, id)) => (pushed, Some(id.as_str())),
+        None => (params, None),
+    };
     let target = target::find(ctx, params).await?;
-    match checks::run(ctx, params, &target) {
+    match checks::run(ctx, (params, pushed), &target) {
         Ok(request) => {
             let transaction = Transaction::new(request, ctx.tenant.now());
             proceed(ctx, (transaction, &target.client), None, browser).await
@@ -148,6 +154,12 @@ pub(super) async fn finish(
     transaction: &Transaction,
     browser: &Browser,
 ) -> Result<Redirection, OauthError> {
+    // What was pushed is answered once (RFC 9126 section 7.3).
+    if let Some(id) = &transaction.request.pushed
+        && !par::use_up(ctx.tenant, id).await?
+    {
+        return Redirection::refusal(&transaction.request, par::used());
+    }
     let code = code::make(ctx.tenant, &transaction.request, browser).await?;
     Ok(Redirection::code(&transaction.request, code))
 }

@@ -104,6 +104,9 @@ pub struct AuthorizationRequest {
     pub dpop_jkt: Option<String>,
     /// The issuer the request was sent to (RFC 9207).
     pub issuer: String,
+    /// What keeps it, if it was pushed (RFC 9126).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pushed: Option<String>,
 }
 
 impl AuthorizationRequest {

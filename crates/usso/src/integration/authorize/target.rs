@@ -29,7 +29,7 @@ pub struct Target {
 ///
 /// # Errors
 /// Sentences that stay the same, to be shown and not sent.
-pub(super) async fn find(ctx: Context<'_>, params: &Params) -> Result<Target, OauthError> {
+pub(crate) async fn find(ctx: Context<'_>, params: &Params) -> Result<Target, OauthError> {
     let client = client(ctx, params).await?;
     let (redirect_uri, was_named) = redirect_uri(&client, params)?;
     let mode = params.get("response_mode").and_then(ResponseMode::parse).unwrap_or_default();
@@ -52,7 +52,7 @@ fn redirect_uri(client: &Client, params: &Params) -> Result<(String, bool), Oaut
         None if params.has("redirect_uri") => Err(OauthError::invalid_request(wrong)),
         Some(_) => Err(OauthError::invalid_request(wrong)),
         None => match client.redirect_uris.as_slice() {
-            [only] if !is_oidc(params) => Ok((only.clone(), false)),
+            [only] if !is_oidc(params) && !client.fapi2 => Ok((only.clone(), false)),
             _ => Err(OauthError::invalid_request("The request does not say which address to go back to")),
         },
     }

@@ -4,6 +4,7 @@
 //! One way a request, the one the client registered. What failed is never told: an unknown client, a wrong secret and the
 //! wrong way look alike, and secrets are compared as digests, in constant time.
 
+use super::assertion;
 use super::model::{AuthMethod, Client};
 use super::secret;
 use super::service;
@@ -13,6 +14,7 @@ use crate::tenant::Actor;
 use crate::tenant::audit::Event;
 use kernel::{ClientId, Stored};
 use protocol::oauth::Params;
+use protocol::oauth::client_assertion::{ASSERTION_TYPE, claimed_client};
 use std::sync::Arc;
 
 /// How many failures an address may have in a minute.
@@ -31,6 +33,8 @@ pub struct Authenticated {
 enum Presented {
     /// A secret, and where it stood.
     Secret { id: String, secret: String, method: AuthMethod },
+    /// A JWT under its key.
+    Assertion { id: String, assertion: String },
     /// Only its name.
     Nothing { id: String },
 }
@@ -47,28 +51,44 @@ pub async fn authenticate(
     let presented = presented(authorization, params)?;
     let (id, method) = match &presented {
         Presented::Secret { id, method, .. } => (id, *method),
+        Presented::Assertion { id, .. } => (id, AuthMethod::PrivateKeyJwt),
         Presented::Nothing { id } => (id, AuthMethod::None),
     };
     let client = match ClientId::parse(id) {
         Ok(id) => service::live(ctx.identity, ctx.integration, ctx.tenant, &id).await?,
         Err(_) => None,
     };
-    match client.filter(|client| client.may_authenticate_by(method) && is_proven(ctx, client, &presented)) {
-        Some(client) => Ok(Authenticated { client, method }),
-        None => Err(failed(ctx).await?),
+    let Some(client) = client.filter(|client| client.may_authenticate_by(method)) else {
+        return Err(failed(ctx).await?);
+    };
+    if is_proven(ctx, &client, &presented).await? {
+        Ok(Authenticated { client, method })
+    } else {
+        Err(failed(ctx).await?)
     }
 }
 
-fn is_proven(ctx: Context<'_>, client: &Client, presented: &Presented) -> bool {
+async fn is_proven(ctx: Context<'_>, client: &Client, presented: &Presented) -> Result<bool, OauthError> {
     match presented {
-        Presented::Secret { secret, .. } => client.has_secret(&secret::digest(secret), ctx.tenant.now()),
-        Presented::Nothing { .. } => true,
+        Presented::Secret { secret, .. } => Ok(client.has_secret(&secret::digest(secret), ctx.tenant.now())),
+        Presented::Assertion { assertion, .. } => assertion::is_proven(ctx, client, assertion).await,
+        Presented::Nothing { .. } => Ok(true),
     }
 }
 
 fn presented(authorization: Option<&str>, params: &Params) -> Result<Presented, OauthError> {
     let named = params.get("client_id").map(str::to_owned);
     let in_body = params.get("client_secret").map(str::to_owned);
+    if let Some(assertion) = asserted(params)? {
+        if authorization.is_some() || in_body.is_some() {
+            return Err(OauthError::invalid_request("Say who you are in one way only"));
+        }
+        let id = claimed_client(assertion).ok_or_else(unknown)?;
+        if named.is_some_and(|named| named != id) {
+            return Err(OauthError::invalid_request("client_id names another client than the assertion"));
+        }
+        return Ok(Presented::Assertion { id, assertion: assertion.to_owned() });
+    }
     match (authorization, in_body) {
         (Some(_), Some(_)) => Err(OauthError::invalid_request("Say who you are in one way only")),
         (Some(header), None) => {
@@ -85,6 +105,15 @@ fn presented(authorization: Option<&str>, params: &Params) -> Result<Presented, 
             Ok(Presented::Secret { id, secret, method: AuthMethod::ClientSecretPost })
         }
         (None, None) => Ok(Presented::Nothing { id: named.ok_or_else(unknown)? }),
+    }
+}
+
+/// The assertion of a request, if it says that it is one (RFC 7521 §4.2).
+fn asserted(params: &Params) -> Result<Option<&str>, OauthError> {
+    match (params.get("client_assertion_type"), params.get("client_assertion")) {
+        (None, None) => Ok(None),
+        (Some(ASSERTION_TYPE), Some(assertion)) => Ok(Some(assertion)),
+        _ => Err(unknown()),
     }
 }
 
@@ -112,7 +141,7 @@ fn unknown() -> OauthError {
 
 /// What a client is told that isn't one: that, or to wait.
 async fn failed(ctx: Context<'_>) -> Result<OauthError, OauthError> {
-    let source = Source { purpose: "client_authentication", ip: ctx.peer.ip, limit: FAILURES };
+    let source = Source { purpose: "client_authentication", ip: ctx.peer.ip, limit: FAILURES, window: 60 };
     let target = ctx.tenant.id().as_str();
     let limited = Event::refused("client.authentication_limited", Actor::Anonymous, target, ctx.peer);
     let spent = attempts::spend(ctx.tenant, &source, limited.effect(ctx.tenant)).await?;

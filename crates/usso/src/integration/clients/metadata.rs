@@ -196,12 +196,16 @@ impl Client {
             said.require_pushed_authorization_requests.unwrap_or(self.require_pushed_authorization_requests);
         self.dpop_bound_access_tokens =
             said.dpop_bound_access_tokens.unwrap_or(self.dpop_bound_access_tokens);
+        self.fapi2 = said.fapi2.unwrap_or(self.fapi2);
     }
 
     /// What must hold of the whole.
     fn check(&self) -> Result<(), ClientError> {
         if self.may_use(GrantType::AuthorizationCode) && self.redirect_uris.is_empty() {
             return Err(invalid("redirect_uris", "the grant authorization_code needs at least one"));
+        }
+        if self.is_public() && self.may_use(GrantType::TokenExchange) {
+            return Err(invalid("grant_types", "token exchange is for clients that can prove who they are"));
         }
         if self.is_public() && self.may_use(GrantType::ClientCredentials) {
             return Err(invalid(
@@ -211,6 +215,16 @@ impl Client {
         }
         if self.jwks.is_some() && self.jwks_uri.is_some() {
             return Err(invalid("jwks", "give this or `jwks_uri`, not both"));
+        }
+        let shows_key = self.may_authenticate_by(AuthMethod::PrivateKeyJwt);
+        if shows_key && self.jwks.is_none() && self.jwks_uri.is_none() {
+            return Err(invalid("jwks", "private_key_jwt needs this or `jwks_uri`"));
+        }
+        if self.fapi2 && (!shows_key || self.id_token_alg == Algorithm::Rs256) {
+            return Err(invalid(
+                "fapi2",
+                "needs private_key_jwt, and id tokens that are not signed with RS256",
+            ));
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 //! [`model`] is the record and what it allows, [`schema`] its two vocabularies, [`service`] making and changing it,
 //! [`authenticate`] the one place where a client says who it is: every endpoint that clients call goes through it.
 
+pub mod assertion;
 pub mod authenticate;
 pub mod error;
 pub mod memory;

@@ -20,11 +20,23 @@ pub enum GrantType {
     RefreshToken,
     /// RFC 6749 §4.4.
     ClientCredentials,
+    /// RFC 8628 §3.4.
+    #[serde(rename = "urn:ietf:params:oauth:grant-type:device_code")]
+    DeviceCode,
+    /// RFC 8693 §2.1.
+    #[serde(rename = "urn:ietf:params:oauth:grant-type:token-exchange")]
+    TokenExchange,
 }
 
 impl GrantType {
     /// Every grant there is.
-    pub const ALL: [Self; 3] = [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials];
+    pub const ALL: [Self; 5] = [
+        Self::AuthorizationCode,
+        Self::RefreshToken,
+        Self::ClientCredentials,
+        Self::DeviceCode,
+        Self::TokenExchange,
+    ];
 
     /// Its name on the wire.
     pub const fn as_str(self) -> &'static str {
@@ -32,6 +44,8 @@ impl GrantType {
             Self::AuthorizationCode => "authorization_code",
             Self::RefreshToken => "refresh_token",
             Self::ClientCredentials => "client_credentials",
+            Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
+            Self::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
         }
     }
 
@@ -49,19 +63,23 @@ pub enum AuthMethod {
     ClientSecretBasic,
     /// Its secret in the body.
     ClientSecretPost,
+    /// A JWT under a key it registered (RFC 7523 §2.2).
+    PrivateKeyJwt,
     /// Not at all: it keeps no secret.
     None,
 }
 
 impl AuthMethod {
     /// Every method there is.
-    pub const ALL: [Self; 3] = [Self::ClientSecretBasic, Self::ClientSecretPost, Self::None];
+    pub const ALL: [Self; 4] =
+        [Self::ClientSecretBasic, Self::ClientSecretPost, Self::PrivateKeyJwt, Self::None];
 
     /// Its name on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ClientSecretBasic => "client_secret_basic",
             Self::ClientSecretPost => "client_secret_post",
+            Self::PrivateKeyJwt => "private_key_jwt",
             Self::None => "none",
         }
     }
@@ -212,6 +230,9 @@ pub struct Client {
     /// Whether tokens must be bound to a key (RFC 9449 §5.2).
     #[serde(default)]
     pub dpop_bound_access_tokens: bool,
+    /// Whether the FAPI 2.0 Security Profile applies to it.
+    #[serde(default)]
+    pub fapi2: bool,
     /// What software it is (RFC 7591 §2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub software_id: Option<String>,
@@ -279,6 +300,7 @@ impl Client {
             require_pkce: false,
             require_pushed_authorization_requests: false,
             dpop_bound_access_tokens: false,
+            fapi2: false,
             software_id: None,
             software_version: None,
             registration_digest: None,
@@ -302,7 +324,17 @@ impl Client {
 
     /// Whether requests without a proof key are refused (ruling D25).
     pub fn needs_pkce(&self) -> bool {
-        self.is_public() || self.require_pkce
+        self.is_public() || self.require_pkce || self.fapi2
+    }
+
+    /// Whether its requests must be pushed (RFC 9126 §6, FAPI 2.0 §5.3.2.2).
+    pub fn needs_par(&self) -> bool {
+        self.require_pushed_authorization_requests || self.fapi2
+    }
+
+    /// Whether its tokens must be bound to a key (RFC 9449 §5.2, FAPI 2.0 §5.3.2.1).
+    pub fn needs_dpop(&self) -> bool {
+        self.dpop_bound_access_tokens || self.fapi2
     }
 
     /// Whether a secret with this digest is one of its own and still good.

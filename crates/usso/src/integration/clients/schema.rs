@@ -109,6 +109,12 @@ pub struct ClientMetadata {
     pub require_pushed_authorization_requests: Option<bool>,
     /// Whether tokens must be bound to a key.
     pub dpop_bound_access_tokens: Option<bool>,
+    /// Whether the FAPI 2.0 Security Profile applies to it: pushed requests, proof keys, bound tokens, stronger algorithms.
+    pub fapi2: Option<bool>,
+    /// `public`: everybody sees the same `sub`.
+    pub subject_type: Option<String>,
+    /// A document that lists every redirection URI.
+    pub sector_identifier_uri: Option<String>,
     /// What software it is.
     #[serde(deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
@@ -216,6 +222,8 @@ pub struct ClientView {
     pub require_pushed_authorization_requests: bool,
     /// Whether tokens must be bound to a key.
     pub dpop_bound_access_tokens: bool,
+    /// Whether the FAPI 2.0 Security Profile applies to it.
+    pub fapi2: bool,
     /// What software it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub software_id: Option<String>,
@@ -282,8 +290,9 @@ impl ClientView {
             initiate_login_uri: client.initiate_login_uri.clone(),
             default_max_age: client.default_max_age,
             require_pkce: client.needs_pkce(),
-            require_pushed_authorization_requests: client.require_pushed_authorization_requests,
-            dpop_bound_access_tokens: client.dpop_bound_access_tokens,
+            require_pushed_authorization_requests: client.needs_par(),
+            dpop_bound_access_tokens: client.needs_dpop(),
+            fapi2: client.fapi2,
             software_id: client.software_id.clone(),
             software_version: client.software_version.clone(),
             is_first_party: client.is_first_party,

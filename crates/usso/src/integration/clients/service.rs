@@ -137,6 +137,40 @@ pub async fn update(
     .await
 }
 
+/// Replaces all that a client says of itself, and the digest of the token it manages itself with. What only administrators
+/// say stays, and so do its secrets while it keeps any.
+///
+/// # Errors
+/// As [`update`].
+pub async fn replace(
+    integration: &Integration,
+    tenant: &TenantScope,
+    id: &ClientId,
+    (said, registration): (&ClientMetadata, String),
+    (actor, peer): (&Actor, &ClientInfo),
+    check: impl Fn(&Stored<Client>) -> Result<(), ClientError>,
+) -> Result<Stored<Client>, ClientError> {
+    let own = tenant.profile().tenant.algorithm;
+    changed(integration, tenant, id, |old| {
+        check(old)?;
+        let kept = Client {
+            is_first_party: old.is_first_party,
+            audiences: old.audiences.clone(),
+            secrets: old.secrets.clone(),
+            registration_digest: Some(registration.clone()),
+            ..Client::new(old.id.clone(), old.user_id.clone())
+        };
+        let next = kept.with(said, own)?;
+        let next = if next.is_public() { Client { secrets: Vec::new(), ..next } } else { next };
+        // It grants nothing to itself.
+        let granted = scope::permissions(&old.scopes);
+        may_grant(&granted, &scope::permissions(&next.scopes))?;
+        let event = Event::new("client.updated", actor.clone(), id.as_str(), peer);
+        Ok((next.clone(), event.with("scopes", next.scopes)))
+    })
+    .await
+}
+
 /// Gives a client a new secret. The present one stays good for some seconds, or not at all.
 ///
 /// # Errors

@@ -2,8 +2,10 @@
 
 use crate::integration::authorize::request::ResponseMode;
 use crate::integration::clients::model::{AuthMethod, GrantType};
+use crate::integration::token::jwt_bearer;
 use crate::integration::userinfo::claims;
 use crate::tenant::TenantScope;
+use crate::tenant::settings::ClientRegistration;
 use protocol::jose::Algorithm;
 use protocol::oauth::scope::OPENID;
 use serde::Serialize;
@@ -59,6 +61,29 @@ pub struct Metadata {
     pub request_parameter_supported: bool,
     /// Whether request objects are fetched.
     pub request_uri_parameter_supported: bool,
+    /// Where clients register themselves, if they may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registration_endpoint: Option<String>,
+    /// Where users are signed out.
+    pub end_session_endpoint: String,
+    /// Whether clients are told, from server to server, that a session has ended.
+    pub backchannel_logout_supported: bool,
+    /// And which.
+    pub backchannel_logout_session_supported: bool,
+    /// Whether they are told through the browser.
+    pub frontchannel_logout_supported: bool,
+    /// And which.
+    pub frontchannel_logout_session_supported: bool,
+    /// Where devices ask for their codes (RFC 8628).
+    pub device_authorization_endpoint: String,
+    /// Where requests are pushed (RFC 9126).
+    pub pushed_authorization_request_endpoint: String,
+    /// Whether all must be.
+    pub require_pushed_authorization_requests: bool,
+    /// What client assertions may be signed with.
+    pub token_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
+    /// What DPoP proofs may be signed with (RFC 9449).
+    pub dpop_signing_alg_values_supported: Vec<&'static str>,
     /// Whether answers name the issuer (RFC 9207).
     pub authorization_response_iss_parameter_supported: bool,
     /// The languages of pages.
@@ -86,7 +111,11 @@ pub fn metadata(tenant: &TenantScope, issuer: &str) -> Metadata {
         scopes_supported: OPENID.to_vec(),
         response_types_supported: vec!["code"],
         response_modes_supported: ResponseMode::ALL.into_iter().map(ResponseMode::as_str).collect(),
-        grant_types_supported: GrantType::ALL.into_iter().map(GrantType::as_str).collect(),
+        grant_types_supported: GrantType::ALL
+            .into_iter()
+            .map(GrantType::as_str)
+            .chain([jwt_bearer::GRANT])
+            .collect(),
         acr_values_supported: vec!["usso:acr:1", "usso:acr:2"],
         subject_types_supported: vec!["public"],
         id_token_signing_alg_values_supported: algorithms(tenant),
@@ -100,9 +129,26 @@ pub fn metadata(tenant: &TenantScope, issuer: &str) -> Metadata {
         claims_parameter_supported: true,
         request_parameter_supported: false,
         request_uri_parameter_supported: false,
+        registration_endpoint: (settings.oauth_registration != ClientRegistration::Off)
+            .then(|| at("/oauth/register")),
+        end_session_endpoint: at("/oauth/logout"),
+        backchannel_logout_supported: true,
+        backchannel_logout_session_supported: true,
+        frontchannel_logout_supported: true,
+        frontchannel_logout_session_supported: true,
+        device_authorization_endpoint: at("/oauth/device_authorization"),
+        pushed_authorization_request_endpoint: at("/oauth/par"),
+        require_pushed_authorization_requests: false,
+        token_endpoint_auth_signing_alg_values_supported: every_algorithm(),
+        dpop_signing_alg_values_supported: every_algorithm(),
         authorization_response_iss_parameter_supported: true,
         ui_locales_supported: vec!["en", "fa"],
     }
+}
+
+/// What others may sign with.
+fn every_algorithm() -> Vec<&'static str> {
+    Algorithm::ALL.into_iter().map(Algorithm::as_str).collect()
 }
 
 /// What the tenant signs with, and RS256, which every issuer must (Discovery §3).

@@ -4,10 +4,11 @@
 //! spent marks that, and ends the session; whoever spent it looks again after the session is there. So of two that come at
 //! once with the same code, in whatever order, none keeps a token (RFC 6749 §4.1.2, RFC 9700 §4.5).
 
+use super::Bearer;
 use super::id_token::IdToken;
 use super::issue::{Issue, Subject, Tokens, issue};
 use super::request::{CodeGrant, Target};
-use super::session::{of_code, opened};
+use super::session::{Given, of_given, opened};
 use crate::identity::sessions::model::Session;
 use crate::identity::sessions::service as sessions;
 use crate::integration::authorize::code::{self, Code, Presented};
@@ -15,7 +16,6 @@ use crate::integration::clients::model::{Client, GrantType};
 use crate::integration::consents::service as consents;
 use crate::integration::{Browser, Context, OauthError};
 use crate::tenant::Actor;
-use crate::tenant::verify::Confirmation;
 use kernel::{SessionId, Stored};
 
 /// Redeems a code.
@@ -25,10 +25,11 @@ use kernel::{SessionId, Stored};
 /// doesn't fit; `invalid_target`.
 pub(super) async fn redeem(
     ctx: Context<'_>,
-    client: &Client,
+    who: Bearer<'_>,
     grant: CodeGrant,
     target: Target,
 ) -> Result<Tokens, OauthError> {
+    let client = who.client;
     let found = code::find(ctx.tenant, &grant.code).await?.ok_or_else(invalid)?;
     let audience = target.or(found.resource.clone())?.audience(ctx, client)?;
     let now = ctx.tenant.now();
@@ -37,6 +38,7 @@ pub(super) async fn redeem(
         client: &client.id,
         redirect_uri: grant.redirect_uri.as_deref(),
         verifier: grant.verifier.as_deref(),
+        jkt: who.jkt,
     };
     let remembered = now.plus_seconds(ctx.tenant.profile().settings.refresh_timeout);
     match code::spend(ctx.tenant, &grant.code, presented, (&id, remembered)).await? {
@@ -51,19 +53,19 @@ pub(super) async fn redeem(
     if !is_still_allowed(ctx, client, &found).await? {
         return Err(invalid());
     }
-    let session = of_code(ctx, client, (&found, &browser), (id, &audience));
+    let session = of_given(ctx, who, (&Given::from(&found), &browser), (id, &audience));
     let event = opened(ctx, &session, client, &browser.user);
     let session = ctx.tenant.records::<Session>().insert(session, vec![event]).await?;
     if code::was_reused(ctx.tenant, &grant.code).await? {
         end(ctx, Some(&session.id)).await?;
         return Err(invalid());
     }
-    tokens(ctx, client, (&found, &browser, &session), audience).await
+    tokens(ctx, who, (&found, &browser, &session), audience).await
 }
 
 async fn tokens(
     ctx: Context<'_>,
-    client: &Client,
+    who: Bearer<'_>,
     (code, browser, session): (&Code, &Browser, &Stored<Session>),
     audience: String,
 ) -> Result<Tokens, OauthError> {
@@ -73,12 +75,13 @@ async fn tokens(
     let is_oidc = code.scope.iter().any(|word| word == "openid");
     let what = Issue {
         subject: Subject::User { session, user: &browser.user, held: &held },
-        client,
+        client: who.client,
         scope: &code.scope,
         audience,
-        cnf: code.jkt.clone().map(|jkt| Confirmation { jkt }),
+        cnf: who.confirmation(),
         act: None,
-        refresh: client.may_use(GrantType::RefreshToken),
+        until: None,
+        refresh: who.client.may_use(GrantType::RefreshToken),
         id_token: is_oidc.then_some(IdToken { nonce: code.nonce.as_deref() }),
     };
     issue(ctx, what).await

@@ -1,9 +1,9 @@
 //! `client_credentials` (RFC 6749 §4.4): a client in its own name. No session, no refresh token, no id token; nothing is
 //! written.
 
+use super::Bearer;
 use super::issue::{Issue, Subject, Tokens, access};
 use super::request::{CredentialsGrant, Target};
-use crate::integration::clients::model::Client;
 use crate::integration::{Context, OauthError};
 use protocol::oauth::scope::OPENID;
 
@@ -13,10 +13,11 @@ use protocol::oauth::scope::OPENID;
 /// `invalid_scope` for what it may not, `invalid_target`.
 pub(super) fn issue(
     ctx: Context<'_>,
-    client: &Client,
+    who: Bearer<'_>,
     grant: CredentialsGrant,
     target: Target,
 ) -> Result<Tokens, OauthError> {
+    let client = who.client;
     let asked = grant.scope.unwrap_or_else(|| client.scopes.clone());
     let allowed = client.allowed(&asked);
     if allowed.len() < asked.len() {
@@ -29,8 +30,9 @@ pub(super) fn issue(
         client,
         scope: &scope,
         audience: target.audience(ctx, client)?,
-        cnf: None,
+        cnf: who.confirmation(),
         act: None,
+        until: None,
         refresh: false,
         id_token: None,
     };

@@ -9,6 +9,7 @@ use crate::tenant::keys::changes;
 use crate::tenant::verify::TokenType;
 use kernel::{Stored, TokenId};
 use protocol::jose::Algorithm;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 /// What only an id token says.
@@ -106,14 +107,26 @@ pub(crate) async fn signed(
     algorithm: Algorithm,
     claims: &Map<String, Value>,
 ) -> Result<String, OauthError> {
+    signed_as(ctx, (algorithm, "JWT"), claims).await
+}
+
+/// As [`signed`], of another type.
+///
+/// # Errors
+/// As [`signed`].
+pub(crate) async fn signed_as(
+    ctx: Context<'_>,
+    (algorithm, typ): (Algorithm, &str),
+    claims: &impl Serialize,
+) -> Result<String, OauthError> {
     let now = ctx.tenant.now();
-    if let Some(token) = ctx.tenant.profile().keys.sign_with(algorithm, "JWT", claims, now)? {
+    if let Some(token) = ctx.tenant.profile().keys.sign_with(algorithm, typ, claims, now)? {
         return Ok(token);
     }
     let broken = |error: String| OauthError::Key(error);
     changes::ensure(ctx.registry, ctx.tenant.id(), algorithm).await.map_err(|e| broken(e.to_string()))?;
     let tenant = ctx.registry.open(ctx.tenant.id()).await.map_err(|e| broken(e.to_string()))?;
     let tenant = tenant.ok_or_else(|| broken("the tenant is gone".to_owned()))?;
-    let token = tenant.profile().keys.sign_with(algorithm, "JWT", claims, now)?;
+    let token = tenant.profile().keys.sign_with(algorithm, typ, claims, now)?;
     token.ok_or_else(|| broken(format!("none for {algorithm}")))
 }

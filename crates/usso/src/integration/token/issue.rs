@@ -47,6 +47,8 @@ pub struct Issue<'a> {
     pub act: Option<Act>,
     /// Whether there is to be a refresh token.
     pub refresh: bool,
+    /// When the access token ends at the latest, seconds.
+    pub until: Option<i64>,
     /// What is to stand in an id token, if there is to be one.
     pub id_token: Option<IdToken<'a>>,
 }
@@ -63,6 +65,9 @@ pub struct Tokens {
     /// The refresh token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refresh_token: Option<String>,
+    /// What kind of token it is, after an exchange (RFC 8693 §2.2.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issued_token_type: Option<&'static str>,
     /// What was granted.
     pub scope: String,
     /// The id token.
@@ -111,6 +116,7 @@ pub fn access(ctx: Context<'_>, what: &Issue<'_>) -> Result<Tokens, OauthError> 
         token_type: if what.cnf.is_some() { "DPoP" } else { "Bearer" },
         expires_in: claims.exp - claims.iat,
         refresh_token: None,
+        issued_token_type: None,
         scope: what.scope.join(" "),
         id_token: None,
     })
@@ -127,6 +133,7 @@ fn claims(ctx: Context<'_>, what: &Issue<'_>) -> Claims {
         client_id: Some(what.client.id.as_str().to_owned()),
         cnf: what.cnf.clone(),
         act: what.act.clone().or(claims.act),
+        exp: what.until.map_or(claims.exp, |until| claims.exp.min(until)),
         ..claims
     }
 }

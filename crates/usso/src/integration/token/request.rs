@@ -2,6 +2,7 @@
 
 use crate::integration::clients::model::{Client, GrantType};
 use crate::integration::{Context, OauthCode, OauthError};
+use protocol::oauth::token_type::TokenTypeUri;
 use protocol::oauth::{Params, scope};
 
 /// A code and what belongs to it (RFC 6749 §4.1.3, RFC 7636 §4.5).
@@ -31,6 +32,22 @@ pub struct CredentialsGrant {
     pub scope: Option<Vec<String>>,
 }
 
+/// A device's code (RFC 8628 §3.4).
+#[derive(Debug, Clone)]
+pub struct DeviceGrant {
+    /// The code.
+    pub device_code: String,
+}
+
+/// A token of somebody, to be used in their name (RFC 8693 §2.1).
+#[derive(Debug, Clone)]
+pub struct ExchangeGrant {
+    /// The token.
+    pub subject: String,
+    /// What of it is wanted; all of it by default.
+    pub scope: Option<Vec<String>>,
+}
+
 /// What is traded for tokens.
 #[derive(Debug, Clone)]
 pub enum Grant {
@@ -40,6 +57,10 @@ pub enum Grant {
     RefreshToken(RefreshGrant),
     /// `client_credentials`.
     ClientCredentials(CredentialsGrant),
+    /// `urn:ietf:params:oauth:grant-type:device_code`.
+    DeviceCode(DeviceGrant),
+    /// `urn:ietf:params:oauth:grant-type:token-exchange`.
+    Exchange(ExchangeGrant),
 }
 
 impl Grant {
@@ -49,6 +70,8 @@ impl Grant {
             Self::AuthorizationCode(_) => GrantType::AuthorizationCode,
             Self::RefreshToken(_) => GrantType::RefreshToken,
             Self::ClientCredentials(_) => GrantType::ClientCredentials,
+            Self::DeviceCode(_) => GrantType::DeviceCode,
+            Self::Exchange(_) => GrantType::TokenExchange,
         }
     }
 }
@@ -92,6 +115,10 @@ impl TokenRequest {
                 redirect_uri: params.get("redirect_uri").map(str::to_owned),
                 verifier: params.get("code_verifier").map(str::to_owned),
             }),
+            GrantType::DeviceCode => {
+                Grant::DeviceCode(DeviceGrant { device_code: required(params, "device_code")?.to_owned() })
+            }
+            GrantType::TokenExchange => Grant::Exchange(exchange(params)?),
             GrantType::RefreshToken => Grant::RefreshToken(RefreshGrant {
                 token: required(params, "refresh_token")?.to_owned(),
                 scope: asked_scope(params)?,
@@ -102,6 +129,21 @@ impl TokenRequest {
         };
         Ok(Self { grant, target: Target::parse(params)? })
     }
+}
+
+/// Access tokens are exchanged, for access tokens, and who acts is the client.
+fn exchange(params: &Params) -> Result<ExchangeGrant, OauthError> {
+    let is_access = |name: &str| TokenTypeUri::parse(name).is_some_and(TokenTypeUri::is_access);
+    if !is_access(required(params, "subject_token_type")?) {
+        return Err(OauthError::invalid_request("subject_token_type must be an access token's"));
+    }
+    if params.get("requested_token_type").is_some_and(|name| !is_access(name)) {
+        return Err(OauthError::invalid_request("requested_token_type must be an access token's"));
+    }
+    if params.has("actor_token") || params.has("actor_token_type") {
+        return Err(OauthError::invalid_request("Actor tokens are not read here: the client acts"));
+    }
+    Ok(ExchangeGrant { subject: required(params, "subject_token")?.to_owned(), scope: asked_scope(params)? })
 }
 
 /// A parameter that must be there.

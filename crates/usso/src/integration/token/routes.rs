@@ -1,10 +1,11 @@
 //! `/oauth/token`.
 
 use super::issue::Tokens;
-use super::{Call, exchange};
+use super::{Call, answer};
 use crate::http::error::ErrorView;
 use crate::http::form::Form;
 use crate::http::{ApiError, AppState, Json, Tenant, oauth};
+use crate::integration::OauthError;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, header};
@@ -30,8 +31,10 @@ pub async fn token(
     Form(params): Form,
 ) -> Result<Response, ApiError> {
     let asked = tenant.asked();
-    let call = Call { authorization: oauth::authorization(&headers)?, params: &params };
-    let tokens = exchange(state.context(&tenant.scope, &asked), call).await?;
+    let proof = tenant.proof(None).map_err(|error| OauthError::invalid_dpop_proof(error.to_string()))?;
+    let authorization = oauth::authorization(&headers)?;
+    let call = Call { authorization, params: &params, proof: proof.as_ref() };
+    let tokens = answer(state.context(&tenant.scope, &asked), call).await?;
     let mut response = Json(tokens).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response.headers_mut().insert(header::PRAGMA, HeaderValue::from_static("no-cache"));

@@ -1,33 +1,51 @@
 //! The session that a user's grant becomes: an ordinary one, with the grant in it. It is listed, ended, and ends with its
 //! user, as others do.
 
-use crate::identity::sessions::model::{ClientGrant, Session};
+use super::Bearer;
+use crate::identity::sessions::model::{ClientGrant, RequestedClaims, Session};
 use crate::identity::users::model::User;
 use crate::integration::authorize::code::Code;
 use crate::integration::clients::model::{Client, GrantType};
 use crate::integration::{Browser, Context};
 use crate::tenant::Actor;
 use crate::tenant::audit::Event;
-use kernel::{Effect, SessionId, Timestamp};
+use kernel::{Effect, SessionId, Timestamp, UserId};
 
-/// The session of a code: what was granted in `browser`, for this client.
-pub(super) fn of_code(
+/// What a user has given, however the client came by it.
+#[derive(Debug, Clone)]
+pub(super) struct Given {
+    /// Who.
+    pub user_id: UserId,
+    /// The words of `scope`.
+    pub scope: Vec<String>,
+    /// Single claims.
+    pub claims: RequestedClaims,
+}
+
+impl From<&Code> for Given {
+    fn from(code: &Code) -> Self {
+        Self { user_id: code.user_id.clone(), scope: code.scope.clone(), claims: code.claims.clone() }
+    }
+}
+
+/// The session of a grant: what was granted in `browser`, for this client.
+pub(super) fn of_given(
     ctx: Context<'_>,
-    client: &Client,
-    (code, browser): (&Code, &Browser),
+    who: Bearer<'_>,
+    (given, browser): (&Given, &Browser),
     (id, audience): (SessionId, &str),
 ) -> Session {
-    let now = ctx.tenant.now();
+    let (now, client) = (ctx.tenant.now(), who.client);
     let given_in = &browser.session;
-    let is_offline = code.scope.iter().any(|word| word == "offline_access");
+    let is_offline = given.scope.iter().any(|word| word == "offline_access");
     Session {
         id,
-        user_id: code.user_id.clone(),
+        user_id: given.user_id.clone(),
         agent_id: None,
-        scopes: Some(protocol::oauth::scope::permissions(&code.scope)),
+        scopes: Some(protocol::oauth::scope::permissions(&given.scope)),
         workspace_id: given_in.workspace_id.clone(),
         generation: 0,
-        is_rotating: is_rotating(ctx, client, code.jkt.is_some()),
+        is_rotating: is_rotating(ctx, client, who.jkt.is_some()),
         used_at: now,
         // The user signed in then, not now.
         authenticated_at: given_in.authenticated_at,
@@ -44,13 +62,14 @@ pub(super) fn of_code(
         actor: None,
         grant: Some(Box::new(ClientGrant {
             client_id: client.id.clone(),
-            scope: code.scope.clone(),
+            scope: given.scope.clone(),
             is_first_party: client.is_first_party,
             is_public: client.is_public(),
             browser: Some(given_in.id.clone()),
+            issuer: Some(ctx.issuer.to_owned()),
             is_offline,
-            claims: code.claims.clone(),
-            jkt: code.jkt.clone(),
+            claims: given.claims.clone(),
+            jkt: who.jkt.map(str::to_owned),
         })),
         meta_data: serde_json::Map::new(),
     }

@@ -1,10 +1,11 @@
 //! `/oauth/userinfo`.
 
 use super::service::{Userinfo, userinfo};
-use crate::http::caller::{self, Presented};
+use crate::http::caller::{self, Presented, Source};
 use crate::http::error::ErrorView;
 use crate::http::form::Form;
 use crate::http::{ApiError, AppState, Json, Tenant};
+use crate::tenant::verify::verify;
 use axum::extract::{FromRequest, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, header};
@@ -45,25 +46,32 @@ pub async fn post(
     if params.repeated().is_some() || in_header.is_some() && in_body.is_some() {
         return Err(ApiError::new(ProblemKind::Invalid, "INVALID_REQUEST", "Present one token, once"));
     }
-    answer(&state, &tenant, in_header.or(in_body)).await
+    answer(&state, &tenant, in_header.or(in_body.map(|token| (token, Source::Header)))).await
 }
 
 /// The token in the `Authorization` header. Cookies don't count: other sites may read the answer.
-fn in_header(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
+fn in_header(headers: &HeaderMap) -> Result<Option<(&str, Source)>, ApiError> {
     if !headers.contains_key(header::AUTHORIZATION) {
         return Ok(None);
     }
     match caller::presented(headers)? {
-        Some(Presented::Token(token, _)) => Ok(Some(token)),
+        Some(Presented::Token(token, source)) => Ok(Some((token, source))),
         // An API key stands for a user, but no user gave it to a client.
         Some(Presented::ApiKey(_)) | None => Err(crate::tenant::verify::TokenError::Invalid.into()),
     }
 }
 
-async fn answer(state: &AppState, tenant: &Tenant, token: Option<&str>) -> Result<Response, ApiError> {
+async fn answer(
+    state: &AppState,
+    tenant: &Tenant,
+    presented: Option<(&str, Source)>,
+) -> Result<Response, ApiError> {
     let missing = || ApiError::new(ProblemKind::Unauthenticated, "NOT_AUTHENTICATED", "Not authenticated");
+    let (token, source) = presented.ok_or_else(missing)?;
+    let claims = verify(&tenant.scope, token)?;
+    caller::check_possession(tenant, &claims, (token, source)).await?;
     let asked = tenant.asked();
-    let found = userinfo(state.context(&tenant.scope, &asked), token.ok_or_else(missing)?).await?;
+    let found = userinfo(state.context(&tenant.scope, &asked), &claims).await?;
     Ok(match found {
         Userinfo::Plain(told) => Json(told).into_response(),
         Userinfo::Signed(token) => {

@@ -6,7 +6,7 @@ use crate::integration::access::{Holder, holder_of};
 use crate::integration::clients::model::Client;
 use crate::integration::token::id_token::{signed, signs_with};
 use crate::integration::{Browser, Context, OauthCode, OauthError};
-use crate::tenant::verify::{Claims, TokenError, TokenType, verify};
+use crate::tenant::verify::{Claims, TokenError, TokenType};
 use serde_json::{Map, Value, json};
 
 /// What is known of a user, as the client wants it.
@@ -18,18 +18,17 @@ pub enum Userinfo {
     Signed(String),
 }
 
-/// What an access token tells of its user. One of the user's own, without any client, tells everything.
+/// What a verified access token tells of its user. One of the user's own, without any client, tells everything.
 ///
 /// # Errors
 /// `invalid_token`; `insufficient_scope` without `openid` (Core §5.3.1).
-pub async fn userinfo(ctx: Context<'_>, token: &str) -> Result<Userinfo, OauthError> {
-    let claims = verify(ctx.tenant, token)?;
+pub async fn userinfo(ctx: Context<'_>, claims: &Claims) -> Result<Userinfo, OauthError> {
     if claims.token_type != TokenType::Access {
         return Err(TokenError::WrongType.into());
     }
-    match holder_of(ctx, &claims).await.map_err(refused)? {
+    match holder_of(ctx, claims).await.map_err(refused)? {
         Holder::User(browser) => Ok(Userinfo::Plain(about(&browser, &names()))),
-        Holder::Delegate(browser, client) => delegated(ctx, &claims, (&browser, &client)).await,
+        Holder::Delegate(browser, client) => delegated(ctx, claims, (&browser, &client)).await,
         Holder::Client(_) | Holder::Agent(..) => Err(insufficient()),
     }
 }

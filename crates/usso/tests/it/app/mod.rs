@@ -300,6 +300,14 @@ impl TestApp {
         self.system_admin().await.patch(&format!("/tenants/{tenant_id}"), body).await.expect(200);
     }
 
+    /// Carries out what waits, and what comes of that, whoever outside must be told of it.
+    pub async fn deliver(&self) {
+        for _ in 0..2 {
+            jobs::drain(&self.state).await.expect("the database is there");
+        }
+        post::work(&self.state).await.expect("the database is there");
+    }
+
     /// Carries out what waits, and reads every message that was sent so far.
     pub async fn outbox(&self) -> Vec<Letter> {
         jobs::drain(&self.state).await.expect("the database is there");

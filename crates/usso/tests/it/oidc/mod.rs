@@ -2,18 +2,28 @@
 //! checklist has one, its id.
 
 mod authorize;
+mod client_assertion;
 mod clients;
 mod code;
 mod conformance;
 mod confusion;
 mod consent;
+mod device;
 mod discovery;
+mod dpop;
+mod exchange;
 mod id_token;
 mod introspection;
 mod isolation;
+mod jwt_bearer;
+mod keys;
+mod logout;
+mod outbound;
+mod par;
 mod pkce;
 mod redirect_uris;
 mod refresh;
+mod registration;
 mod revocation;
 mod sign_in_demands;
 mod token;
