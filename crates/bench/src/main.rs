@@ -9,6 +9,7 @@ mod argon;
 mod bare;
 mod client;
 mod crash;
+mod enumeration;
 mod fleet;
 mod growth;
 mod histogram;
@@ -138,6 +139,18 @@ enum Command {
         #[arg(long)]
         out: Option<PathBuf>,
     },
+    /// Compares the answers for accounts that exist with those for some that don't.
+    Enumeration {
+        /// The release binary.
+        #[arg(long, default_value = "target/release/usso")]
+        usso: PathBuf,
+        /// Samples of each side of each call.
+        #[arg(long, default_value_t = 2_000)]
+        samples: usize,
+        /// A document whose table is replaced.
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
     /// Kills the server under load and checks every acknowledged write.
     Crash {
         /// The release binary.
@@ -193,6 +206,10 @@ fn main() -> ExitCode {
         Command::Growth { usso, users, tenants, store, out } => binary(&usso).and_then(|binary| {
             let rows = growth::growth(&growth::Options { binary, users, tenants, store }, say)?;
             conclude(&format!("growth-{store:?}").to_lowercase(), &rows, out.as_deref())
+        }),
+        Command::Enumeration { usso, samples, out } => binary(&usso).and_then(|binary| {
+            let rows = enumeration::run(&enumeration::Options { binary, samples }, say)?;
+            conclude("enumeration", &rows, out.as_deref())
         }),
         Command::Crash { usso, kills, seed, out } => {
             binary(&usso).and_then(|binary| crash(&crash::Options { binary, kills, seed }, out.as_deref()))

@@ -12,9 +12,26 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     out
 }
 
+/// The SHA-1 digest of `bytes` (FIPS 180-4): only to look something up in lists that are kept in it.
+#[must_use]
+pub fn sha1(bytes: &[u8]) -> [u8; 20] {
+    let mut out = [0; 20];
+    let found = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, bytes);
+    for (to, from) in out.iter_mut().zip(found.as_ref()) {
+        *to = *from;
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sha1_of_abc_is_the_published_digest() {
+        let hex: String = sha1(b"abc").iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, "a9993e364706816aba3e25717850c26c9cd0d89d");
+    }
 
     #[test]
     fn sha256_of_abc_is_the_published_digest() {

@@ -10,5 +10,6 @@ pub mod cli;
 pub mod config;
 pub mod http;
 pub mod identity;
+pub mod integration;
 pub mod tenant;
 pub mod web;

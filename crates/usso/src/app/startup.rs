@@ -5,7 +5,7 @@ use crate::access_control::gateway::model::GatewayRoute;
 use crate::access_control::roles::model::Role;
 use crate::app::lease::{self, Lease};
 use crate::app::tls::{self, Tls};
-use crate::app::{bootstrap, coherence, jobs, master_key, router, server};
+use crate::app::{bootstrap, coherence, geoip, jobs, master_key, router, server};
 use crate::config::{Config, DatabaseUrl, RedisUri};
 use crate::http::client_ip::TrustedProxies;
 use crate::http::edge::Edge;
@@ -14,13 +14,16 @@ use crate::identity::Identity;
 use crate::identity::agents::model::Agent;
 use crate::identity::agents::usage::AgentUsage;
 use crate::identity::api_keys::model::{ApiKey, ApiKeyUsage};
-use crate::identity::credentials::{Cost, Hasher, HasherConfig};
+use crate::identity::credentials::{BreachedList, Cost, Hasher, HasherConfig};
 use crate::identity::referrals::model::Referral;
 use crate::identity::sessions::model::Session;
+use crate::identity::users::consents::Consent;
 use crate::identity::users::model::User;
 use crate::identity::users::removal::Erasure;
 use crate::identity::workspaces::invitations::model::Invitation;
 use crate::identity::workspaces::model::Workspace;
+use crate::integration::clients::model::Client;
+use crate::integration::device::model::DeviceRequest;
 use crate::tenant::Registry;
 use crate::tenant::audit::AuditEvent;
 use crate::tenant::audit::chain::AuditHead;
@@ -53,7 +56,7 @@ use tokio::sync::watch;
 pub type StartError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Every kind of record.
-pub fn kinds() -> [KindSpec; 22] {
+pub fn kinds() -> [KindSpec; 25] {
     [
         lease::Instance::spec(),
         lease::Turn::spec(),
@@ -65,6 +68,9 @@ pub fn kinds() -> [KindSpec; 22] {
         Referral::spec(),
         GatewayRoute::spec(),
         Erasure::spec(),
+        Consent::spec(),
+        Client::spec(),
+        DeviceRequest::spec(),
         Workspace::spec(),
         Invitation::spec(),
         Session::spec(),
@@ -221,15 +227,17 @@ pub async fn assemble(config: &Config, port: u16, ports: Ports) -> Result<Instan
     master_key::check(&system, &seal).await?;
     let origin = config.origin(port).to_string();
     let base = BaseUrl::parse(&origin).ok_or_else(|| format!("{origin} is not an origin"))?;
-    let identity = Identity::new(Hasher::new(hasher(config))?);
+    let internet = Arc::new(internet(config)?);
+    let identity =
+        Identity::new(Hasher::new(hasher(config))?, internet.clone()).with_breached(breached(config)?);
+    if let Some(file) = &config.server.geoip_file {
+        geoip::read(file, &identity)?;
+    }
     let state = Arc::new(crate::http::state::Services::new(
         Registry::new(system, seal, base).with_succession(succession(config)).with_delivery(delivery(config)),
         identity,
         http(config),
-        (
-            Arc::new(PublicInternet::new(internet(config))),
-            Arc::new(PostOffice { outbox: config.storage.data_dir.join("outbox") }),
-        ),
+        (internet, Arc::new(PostOffice { outbox: config.storage.data_dir.join("outbox") })),
     ));
     let domains = config.tenants.default_domains.iter().map(|d| d.as_str().to_owned()).collect();
     let generated_password = bootstrap::run(&state, domains, config.security.system_password()).await?;
@@ -246,6 +254,12 @@ fn hasher(config: &Config) -> HasherConfig {
         idle_release: hashing.idle_release(),
         ..HasherConfig::default()
     }
+}
+
+fn breached(config: &Config) -> Result<Option<BreachedList>, StartError> {
+    let Some(path) = &config.security.breached_passwords else { return Ok(None) };
+    let list = BreachedList::open(path);
+    list.map(Some).map_err(|e| format!("security.breached_passwords {}: {e}", path.display()).into())
 }
 
 fn succession(config: &Config) -> Succession {
@@ -270,17 +284,26 @@ fn delivery(config: &Config) -> Delivery {
     };
     Delivery {
         mail: smtp.host.clone().zip(smtp.sender.clone()).map(server),
+        texts: config.sms.texts(),
         is_development: config.server.debug,
         product: config.server.project_name.clone(),
     }
 }
 
-fn internet(config: &Config) -> InternetOptions {
-    InternetOptions {
+fn internet(config: &Config) -> Result<PublicInternet, StartError> {
+    let outbound = &config.outbound;
+    let authorities = outbound.extra_ca_pem.as_deref().map(|path| {
+        std::fs::read(path)
+            .map_err(|e| format!("outbound.extra_ca_pem: {} can't be read: {e}", path.display()))
+    });
+    let options = InternetOptions {
         name_servers: config.tenants.name_servers.clone(),
         port: config.tenants.proof_port,
         allow_private: config.tenants.proof_from_private_addresses,
-    }
+        allow_hosts: outbound.allow_hosts.iter().map(|host| host.as_str().to_owned()).collect(),
+        extra_authorities: authorities.transpose()?.unwrap_or_default(),
+    };
+    Ok(PublicInternet::new(options).map_err(|e| format!("outbound.extra_ca_pem: {e}"))?)
 }
 
 fn http(config: &Config) -> HttpConfig {
@@ -316,6 +339,9 @@ pub async fn serve(config: &Config, mut ready: impl FnMut(&Instance, u16)) -> Re
     let instance = Arc::new(instance);
     let mut jobs = jobs::start(&instance, &stop);
     renewal.map(|renewal| jobs.spawn(renewal));
+    if let Some(file) = config.server.geoip_file.clone() {
+        jobs.spawn(geoip::keep_current(file, instance.state.clone(), stop.subscribe()));
+    }
     let (state, delay) = (instance.state.clone(), shutdown_delay(config));
     tokio::spawn(async move {
         asked_to_stop.await;

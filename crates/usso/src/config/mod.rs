@@ -13,11 +13,13 @@ mod keys;
 mod log;
 mod network;
 mod origin;
+mod outbound;
 mod reference;
 mod secret;
 mod security;
 mod server;
 mod setting;
+mod sms;
 mod smtp;
 mod sources;
 mod storage;
@@ -34,11 +36,13 @@ pub use keys::Keys;
 pub use log::{Level, Log, LogFormat};
 pub use network::Network;
 pub use origin::{HostName, Origin};
+pub use outbound::Outbound;
 pub use reference::{example, reference};
 pub use secret::{MasterKey, Secret};
 pub use security::Security;
 pub use server::Server;
 pub use setting::Invalid;
+pub use sms::Sms;
 pub use smtp::Smtp;
 pub use sources::{Sources, TextFile};
 pub use storage::{DatabaseUrl, RedisUri, Storage};
@@ -49,16 +53,18 @@ use setting::{Key, Section};
 use std::collections::BTreeMap;
 
 /// Every section, in the order of the documentation.
-static ALL: [Section; 9] = [
+static ALL: [Section; 11] = [
     server::SECTION,
     storage::SECTION,
     security::SECTION,
     tls::SECTION,
     log::SECTION,
     smtp::SECTION,
+    sms::SECTION,
     hashing::SECTION,
     tenants::SECTION,
     keys::SECTION,
+    outbound::SECTION,
 ];
 
 /// Every key with its section.
@@ -81,12 +87,16 @@ pub struct Config {
     pub log: Log,
     /// `[smtp]`
     pub smtp: Smtp,
+    /// `[sms]`
+    pub sms: Sms,
     /// `[hashing]`
     pub hashing: Hashing,
     /// `[tenants]`
     pub tenants: Tenants,
     /// `[keys]`
     pub keys: Keys,
+    /// `[outbound]`
+    pub outbound: Outbound,
     /// Where the values that aren't defaults came from, by `section.name`.
     sources: BTreeMap<&'static str, Source>,
 }

@@ -32,14 +32,13 @@ const DEVICE_MAX_AGE: i64 = 400 * 86_400;
 /// The value of a cookie. Of several with one name the first counts: browsers send the most specific path first
 /// (RFC 6265 §5.4).
 pub fn get<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers
-        .get_all(header::COOKIE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(found, value)| *found == name && !value.is_empty())
-        .map(|(_, value)| value)
+    headers.get_all(header::COOKIE).iter().find_map(|all| find(all, name))
+}
+
+/// The value of a cookie in one header.
+pub fn find<'a>(all: &'a HeaderValue, name: &str) -> Option<&'a str> {
+    let mut pairs = all.to_str().ok()?.split(';').filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(found, value)| *found == name && !value.is_empty()).map(|(_, value)| value)
 }
 
 /// Sets the token cookies of a sign-in or refresh.

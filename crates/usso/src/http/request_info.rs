@@ -1,5 +1,6 @@
 //! What the edge found out about a request before any handler ran.
 
+use crate::http::{cookie, dpop};
 use crate::tenant::{Actor, ClientInfo, Selection, TenantScope};
 use http::HeaderValue;
 use std::net::IpAddr;
@@ -46,12 +47,16 @@ pub struct RequestInfo {
     pub is_https: bool,
     /// Its `User-Agent`.
     pub user_agent: Option<HeaderValue>,
+    /// Its cookies.
+    pub cookies: Option<HeaderValue>,
     /// The largest body it may have, in bytes.
     pub body_limit: usize,
     /// What it says about its tenant.
     pub selection: Selection,
     /// Whether it carried more than one `X-Tenant-ID` or `Host`.
     pub is_ambiguous: bool,
+    /// The proof of possession that came along.
+    pub proof: Option<dpop::Presented>,
     /// Whether the system administrator acts here from outside.
     pub is_visit: bool,
     /// Who turned out to ask, and where.
@@ -71,6 +76,11 @@ impl RequestInfo {
             ip: self.ip,
             user_agent: agent.map(|agent| agent.chars().take(MAX_USER_AGENT).collect()),
             request_id: self.id().to_owned(),
+            device: self
+                .cookies
+                .as_ref()
+                .and_then(|all| cookie::find(all, cookie::DEVICE))
+                .map(str::to_owned),
         }
     }
 }

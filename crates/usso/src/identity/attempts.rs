@@ -3,9 +3,10 @@
 //! The short one is per identifier and client (ruling D40). A client is an address (an IPv6 /64), or a device that has
 //! signed in to this account before. The long one is per account and factor: a hundred failures in a row, wherever they
 //! come from, and the factor rests for a day; that keeps even a code of six digits out of reach of somebody with many
-//! addresses and much time (NIST SP 800-63B section 3.2.2). A known device has both budgets for itself, so a stranger's guessing
-//! never locks its owner out. Only failures count. A budget is read before the secret is checked and again after it
-//! matched, so a burst of parallel guesses gains nothing.
+//! addresses and much time (NIST SP 800-63B section 3.2.2). Once there are more failures in that row than one client has free, each
+//! doubles the pause before the next, up to a quarter of an hour: eighteen tries in the first hour, whoever shares them. A known
+//! device has both budgets for itself, so a stranger's guessing never locks its owner out. Only failures count. A budget is read
+//! before the secret is checked and again after it matched, so a burst of parallel guesses gains nothing.
 
 use crate::tenant::audit::tally;
 use crate::tenant::one_time::OneTime;
@@ -21,7 +22,10 @@ const REST: i64 = 86_400;
 /// How long failures are remembered after the last, in seconds.
 const REMEMBERED: i64 = 30 * 86_400;
 
-const MINUTE: i64 = 60;
+/// Failures in a row without a pause, unless a tenant gives one client more.
+const FREE: u64 = 5;
+/// The longest pause, in seconds.
+const LONGEST_PAUSE: i64 = 900;
 
 /// Two budgets: of an identifier as seen from one client, and of an account's factor.
 #[derive(Debug, Clone)]
@@ -72,13 +76,32 @@ impl Lane {
 /// When the database is away.
 pub async fn exhausted(tenant: &TenantScope, lane: &Lane) -> Result<Option<u64>, StorageError> {
     let limit = u64::from(tenant.profile().settings.login_attempts_limit);
-    let mut longest = None;
-    for (id, limit) in [(&lane.id, limit), (&lane.factor, MAX_IN_A_ROW)] {
-        let budget = tenant.records::<OneTime>().get(id).await?;
-        let spent = budget.filter(|budget| failures(budget) >= limit);
-        longest = longest.max(spent.map(|budget| retry_after(budget.expires_at, tenant.now())));
+    let (records, now) = (tenant.records::<OneTime>(), tenant.now());
+    let of_client = records.get(&lane.id).await?.filter(|budget| failures(budget) >= limit);
+    let of_client = of_client.map(|budget| budget.expires_at);
+    let in_a_row = records.get(&lane.factor).await?.map(|row| ends(&row, limit));
+    let end = of_client.into_iter().chain(in_a_row).max().filter(|end| now < *end);
+    Ok(end.map(|end| retry_after(end, now)))
+}
+
+/// When the next try of a row of failures may come.
+fn ends(row: &OneTime, limit: u64) -> Timestamp {
+    let count = failures(row);
+    if count >= MAX_IN_A_ROW {
+        return row.expires_at;
     }
-    Ok(longest)
+    let last = row.data.get("last").and_then(serde_json::Value::as_i64).unwrap_or_default();
+    Timestamp::from_unix_seconds(last).plus_seconds(pause(count, FREE.max(limit)))
+}
+
+/// Seconds between a failure and the next try, when it is the so-manieth in a row and so many are free.
+fn pause(count: u64, free: u64) -> i64 {
+    match count.checked_sub(free + 1) {
+        Some(beyond) => 1i64
+            .checked_shl(u32::try_from(beyond).unwrap_or(u32::MAX))
+            .map_or(LONGEST_PAUSE, |s| if s <= 0 { LONGEST_PAUSE } else { s.min(LONGEST_PAUSE) }),
+        None => 0,
+    }
 }
 
 /// How often an identifier was failed with from this client lately.
@@ -106,6 +129,12 @@ pub async fn record_failure(
     let events = |count: u64| if count == limit { vec![locked.clone()] } else { Vec::new() };
     let fixed = |old: Option<Timestamp>, _| old.unwrap_or_else(|| now.plus_seconds(window));
     let counted = count(tenant, &lane.id, (events, fixed)).await?;
+    let over =
+        |(failures, end): (u64, Timestamp), limit: u64| (failures > limit).then(|| retry_after(end, now));
+    // The answer to one of a burst beyond the budget says nothing of the guess: it is none in the row.
+    if let Some(wait) = over(counted, limit) {
+        return Ok(Some(wait));
+    }
     let resting = |count: u64| match count == MAX_IN_A_ROW {
         true => vec![locked.clone()],
         false => Vec::new(),
@@ -116,9 +145,7 @@ pub async fn record_failure(
         _ => now.plus_seconds(REMEMBERED),
     };
     let in_a_row = count(tenant, &lane.factor, (resting, rolling)).await?;
-    let over =
-        |(failures, end): (u64, Timestamp), limit: u64| (failures > limit).then(|| retry_after(end, now));
-    Ok(over(counted, limit).max(over(in_a_row, MAX_IN_A_ROW)))
+    Ok(over(in_a_row, MAX_IN_A_ROW))
 }
 
 /// One more failure in a budget: how many there are now, and until when they count.
@@ -127,8 +154,9 @@ async fn count(
     id: &str,
     (events, end): (impl Fn(u64) -> Vec<Effect>, impl Fn(Option<Timestamp>, u64) -> Timestamp),
 ) -> Result<(u64, Timestamp), StorageError> {
-    let records = tenant.records::<OneTime>();
-    let first = OneTime { id: id.to_owned(), data: json!({ "failures": 1 }), expires_at: end(None, 1) };
+    let (records, last) = (tenant.records::<OneTime>(), tenant.now().unix_seconds());
+    let data = |failures: u64| json!({ "failures": failures, "last": last });
+    let first = OneTime { id: id.to_owned(), data: data(1), expires_at: end(None, 1) };
     let ends = first.expires_at;
     match records.insert(first, events(1)).await {
         Ok(_) => return Ok((1, ends)),
@@ -140,7 +168,7 @@ async fn count(
             let count = failures(old) + 1;
             let next = OneTime {
                 id: id.to_owned(),
-                data: json!({ "failures": count }),
+                data: data(count),
                 expires_at: end(Some(old.expires_at), count),
             };
             Ok(Change::Put(next, events(count)))
@@ -157,11 +185,29 @@ pub struct Source {
     pub purpose: &'static str,
     /// The address.
     pub ip: IpAddr,
-    /// How many there may be in a minute.
+    /// How many there may be …
     pub limit: u64,
+    /// … within this many seconds.
+    pub window: i64,
 }
 
-/// Counts a failure of a source. Answers the seconds until the next minute when it has had as many as it may; those
+impl Source {
+    fn id(&self) -> String {
+        OneTime::id_for(self.purpose, &[&ClientInfo::network_of(self.ip)])
+    }
+}
+
+/// Seconds until a source may fail again, when it has had as many failures as it may.
+///
+/// # Errors
+/// When the database is away.
+pub async fn spent(tenant: &TenantScope, source: &Source) -> Result<Option<u64>, StorageError> {
+    let budget = tenant.records::<OneTime>().get(&source.id()).await?;
+    let spent = budget.filter(|budget| failures(budget) >= source.limit);
+    Ok(spent.map(|budget| retry_after(budget.expires_at, tenant.now())))
+}
+
+/// Counts a failure of a source. Answers the seconds until it may fail again when it has had as many as it may; those
 /// beyond are not written. `spent`: the event of the last one.
 ///
 /// # Errors
@@ -171,15 +217,13 @@ pub async fn spend(
     source: &Source,
     spent: Effect,
 ) -> Result<Option<u64>, StorageError> {
-    let id = OneTime::id_for(source.purpose, &[&ClientInfo::network_of(source.ip)]);
     let now = tenant.now();
-    let budget = tenant.records::<OneTime>().get(&id).await?;
-    if let Some(budget) = budget.filter(|budget| failures(budget) >= source.limit) {
-        return Ok(Some(retry_after(budget.expires_at, now)));
+    if let Some(wait) = self::spent(tenant, source).await? {
+        return Ok(Some(wait));
     }
     let events = |count: u64| if count == source.limit { vec![spent.clone()] } else { Vec::new() };
-    let fixed = |old: Option<Timestamp>, _| old.unwrap_or_else(|| now.plus_seconds(MINUTE));
-    match count(tenant, &id, (events, fixed)).await {
+    let fixed = |old: Option<Timestamp>, _| old.unwrap_or_else(|| now.plus_seconds(source.window));
+    match count(tenant, &source.id(), (events, fixed)).await {
         // Many at once: they are being counted.
         Ok(_) | Err(StorageError::Contended) => Ok(None),
         Err(error) => Err(error),
@@ -223,6 +267,29 @@ mod tests {
         assert_ne!(lane("2001:db8:1:2::1").id, lane("2001:db8:1:3::1").id);
         assert_eq!(lane("::ffff:10.0.0.1").id, lane("10.0.0.1").id);
         assert_ne!(lane("10.0.0.2").id, lane("10.0.0.1").id);
+    }
+
+    #[test]
+    fn pw_08_the_pause_doubles_to_a_quarter_of_an_hour() {
+        let pauses: Vec<i64> = (1..=20).map(|count| pause(count, FREE)).collect();
+        let doubling = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
+        assert_eq!(pauses[..5], [0; 5]);
+        assert_eq!(pauses[5..15], doubling);
+        assert_eq!(pauses[15..], [LONGEST_PAUSE; 5]);
+        assert_eq!(pause(u64::MAX, FREE), LONGEST_PAUSE);
+        // Tries within a time: 18 in the first hour; of a day's, the stop at 100 comes first.
+        let within = |seconds: i64| {
+            let (mut tries, mut at) = (0, 0);
+            while at <= seconds {
+                tries += 1;
+                at += pause(tries, FREE);
+            }
+            tries
+        };
+        assert_eq!(within(3_600), 18);
+        assert!(within(86_400) > MAX_IN_A_ROW && within(86_400) < 112);
+        // A tenant that gives one client more free ones gives the row as many.
+        assert_eq!((pause(50, 50), pause(51, 50)), (0, 1));
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod captcha;
 pub mod codes;
 pub mod credentials;
 pub mod devices;
+pub mod hooks;
 pub mod identifiers;
 pub mod links;
 pub mod onboarding;
@@ -27,20 +28,22 @@ pub mod usage;
 pub mod users;
 pub mod workspaces;
 
-use crate::access_control::permission::{Permission, Resource, narrowed};
+use crate::access_control::operations::permission;
+use crate::access_control::permission::{Permission, narrowed};
 use crate::access_control::roles::effective::{Effective, effective};
 use crate::access_control::roles::memory::Roles;
 use crate::tenant::TenantScope;
 use crate::tenant::coherence::{Freshness, Stale};
 use agents::model::Agent;
 use kernel::cache::Cache;
-use kernel::{AgentId, KeyId, SessionId, StorageError, Stored, TenantId, UserId};
+use kernel::{AgentId, Internet, KeyId, SessionId, StorageError, Stored, TenantId, UserId};
+use protocol::scope;
 use sessions::model::Session;
 use std::sync::Arc;
 use users::model::User;
 
 /// What acting in a user's name needs, as long as it lasts.
-pub const IMPERSONATE: Permission = Permission::new("admin", Resource::Users);
+pub const IMPERSONATE: Permission = permission("impersonate_user");
 
 /// How many live sessions, and how many users, are kept in memory.
 const CACHED: usize = 50_000;
@@ -56,12 +59,15 @@ pub struct Identity {
     roles: Roles,
     workspaces: workspaces::memory::Workspaces,
     social: social::memory::Providers,
+    hooks: hooks::Hooks,
+    breached: Option<Arc<credentials::BreachedList>>,
+    places: sessions::places::Places,
     freshness: Freshness,
 }
 
 impl Identity {
-    /// The layer with its hashing pool.
-    pub fn new(hasher: credentials::Hasher) -> Self {
+    /// The layer with its hashing pool and its way to others.
+    pub fn new(hasher: credentials::Hasher, internet: Arc<dyn Internet>) -> Self {
         Self {
             hasher,
             users: Cache::new(CACHED),
@@ -72,6 +78,9 @@ impl Identity {
             roles: Roles::default(),
             workspaces: workspaces::memory::Workspaces::default(),
             social: social::memory::Providers::default(),
+            hooks: hooks::Hooks::new(internet),
+            breached: None,
+            places: sessions::places::Places::default(),
             freshness: Freshness::default(),
         }
     }
@@ -101,9 +110,30 @@ impl Identity {
         &self.workspaces
     }
 
+    /// The layer with a list of passwords nobody may choose.
+    #[must_use]
+    pub fn with_breached(self, list: Option<credentials::BreachedList>) -> Self {
+        Self { breached: list.map(Arc::new), ..self }
+    }
+
+    /// Passwords nobody may choose, if the operator has a list.
+    pub fn breached(&self) -> Option<&Arc<credentials::BreachedList>> {
+        self.breached.as_ref()
+    }
+
+    /// The tenants' own validators.
+    pub fn hooks(&self) -> &hooks::Hooks {
+        &self.hooks
+    }
+
     /// What is known of the providers of social login.
     pub fn social(&self) -> &social::memory::Providers {
         &self.social
+    }
+
+    /// Where addresses are.
+    pub fn places(&self) -> &sessions::places::Places {
+        &self.places
     }
 
     /// What a user holds in a workspace, or outside of any. One they don't belong to, or that is gone or inactive, gives
@@ -127,7 +157,7 @@ impl Identity {
         effective(&self.roles, tenant, user.assigned(workspace), memory_counts).await
     }
 
-    /// What the user of a session holds in a workspace; impersonated, no more than who impersonates them holds now. None when
+    /// What the user of a session holds in a workspace, as far as the session was opened for; impersonated, no more than who impersonates them holds now. None when
     /// that one may not sign in any more.
     ///
     /// # Errors
@@ -139,6 +169,13 @@ impl Identity {
         workspace: Option<&str>,
     ) -> Result<Option<Effective>, StorageError> {
         let mut held = self.effective(tenant, user, workspace).await?;
+        if let Some(limit) = &session.scopes {
+            held.scopes = scope::common(limit, &held.scopes).into_iter().map(str::to_owned).collect();
+            // A role says more than the scopes that were given.
+            if !session.grant.as_ref().is_some_and(|grant| grant.is_first_party) {
+                held.roles.clear();
+            }
+        }
         let Some(actor) = &session.actor else { return Ok(Some(held)) };
         let Some(actor) = self.user(tenant, actor).await?.filter(|a| a.may_sign_in()) else {
             return Ok(None);

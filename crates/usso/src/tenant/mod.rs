@@ -6,6 +6,8 @@
 pub mod audit;
 pub mod coherence;
 pub mod domain;
+pub mod dpop;
+pub mod hooks;
 pub mod issuer;
 pub mod keys;
 pub mod messaging;
@@ -15,6 +17,7 @@ pub mod profile;
 pub mod registry;
 pub mod sealed;
 pub mod settings;
+pub mod signed_call;
 pub mod tenants;
 pub mod usage;
 pub mod verify;

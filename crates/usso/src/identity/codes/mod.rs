@@ -10,7 +10,7 @@ pub mod schema;
 
 use crate::identity::identifiers::{Identifier, IdentifierKind};
 use crate::tenant::TenantScope;
-use crate::tenant::messaging::service::{Message, MessagingError, message};
+use crate::tenant::messaging::service::{Message, MessagingError, for_nobody, message};
 use crate::tenant::messaging::templates::Template;
 use crate::tenant::one_time::OneTime;
 use kernel::{Change, Channel, Effect, StorageError};
@@ -110,16 +110,16 @@ pub async fn send(
     let valid_until = made.expires_at;
     let template = purpose.template(channel);
     let letter = Message { template, channel, to: identifier.value(), language, variables, valid_until };
-    // Written either way; only the last step differs, and takes no time.
+    // Written either way, message and all.
     let effect = message(tenant, letter)?;
-    put(tenant, made, is_sent.then_some(effect)).await?;
+    put(tenant, made, if is_sent { effect } else { for_nobody(effect) }).await?;
     Ok(())
 }
 
 /// Writes a code over any other.
-async fn put(tenant: &TenantScope, made: OneTime, effect: Option<Effect>) -> Result<(), StorageError> {
+async fn put(tenant: &TenantScope, made: OneTime, effect: Effect) -> Result<(), StorageError> {
     let records = tenant.records::<OneTime>();
-    let effects: Vec<Effect> = effect.into_iter().collect();
+    let effects = vec![effect];
     match records.insert(made.clone(), effects.clone()).await {
         Err(StorageError::Exists) => {}
         other => return other.map(drop),

@@ -4,11 +4,13 @@
 //! that is fair between tenants, so that a storm of sign-ins can't starve other requests; [`phc`] is the
 //! stored form; [`PasswordPolicy`] says which passwords may be set. Called by sign-in, sign-up and recovery.
 
+pub mod breached;
 pub mod fair_queue;
 pub mod hasher;
 pub mod phc;
 pub mod policy;
 
+pub use breached::BreachedList;
 pub use hasher::{HashError, Hasher, HasherConfig, HasherStats, SALT_BYTES, Verdict};
 pub use phc::{Cost, PhcError};
 pub use policy::{PasswordPolicy, PasswordRule, PolicyViolation};

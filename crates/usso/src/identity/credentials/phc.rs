@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_parameters_are_refused() {
+    fn pw_06_hostile_parameters_of_a_stored_hash_are_refused() {
         for cost in [
             "m=4194304,t=2,p=1",
             "m=65537,t=2,p=1",

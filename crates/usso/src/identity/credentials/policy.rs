@@ -69,6 +69,8 @@ pub enum PasswordRule {
     LowercaseMissing,
     /// Fewer guesses than [`PasswordPolicy::min_guesses`].
     TooGuessable,
+    /// Known from a breach.
+    Breached,
 }
 
 impl PasswordRule {
@@ -82,6 +84,7 @@ impl PasswordRule {
             Self::UppercaseMissing => "uppercase_missing",
             Self::LowercaseMissing => "lowercase_missing",
             Self::TooGuessable => "too_guessable",
+            Self::Breached => "breached",
         }
     }
 }
@@ -180,7 +183,18 @@ impl PasswordPolicy {
             PasswordRule::UppercaseMissing => "The password needs an upper-case letter.".into(),
             PasswordRule::LowercaseMissing => "The password needs a lower-case letter.".into(),
             PasswordRule::TooGuessable => "The password is too easy to guess.".into(),
+            PasswordRule::Breached => BREACHED.into(),
         }
+    }
+}
+
+const BREACHED: &str = "The password is known from a breach elsewhere; choose another.";
+
+impl PolicyViolation {
+    /// A password that is known from a breach.
+    pub fn breached() -> Self {
+        let rules = vec![PasswordRule::Breached];
+        Self { rules, detail: BREACHED.to_owned(), suggestions: Vec::new() }
     }
 }
 
@@ -320,7 +334,7 @@ mod tests {
 
     #[test]
     fn rule_names_on_the_wire_are_those_of_as_str() {
-        for rule in [PasswordRule::TooShort, PasswordRule::SpecialMissing, PasswordRule::TooGuessable] {
+        for rule in [PasswordRule::TooShort, PasswordRule::TooGuessable, PasswordRule::Breached] {
             assert_eq!(serde_json::to_value(rule).unwrap(), rule.as_str());
         }
     }

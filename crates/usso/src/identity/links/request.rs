@@ -8,7 +8,7 @@ use crate::identity::sign_in::{Carried, Context, Newcomer, SignInError, Step, Wa
 use crate::identity::users::service;
 use crate::tenant::TenantScope;
 use crate::tenant::messaging::budget;
-use crate::tenant::messaging::service::{Message, check, message};
+use crate::tenant::messaging::service::{Message, check, for_nobody, message};
 use crate::tenant::messaging::templates::Template;
 use kernel::Channel;
 use serde_json::{Map, Value, json};
@@ -56,7 +56,7 @@ pub async fn request(
         valid_until: link.expires_at(),
     };
     let effect = message(tenant, letter)?;
-    link.keep(tenant, is_sent.then_some(effect).into_iter().collect()).await?;
+    link.keep(tenant, vec![if is_sent { effect } else { for_nobody(effect) }]).await?;
     Ok(())
 }
 

@@ -18,7 +18,7 @@ use crate::identity::users::model::User;
 use crate::identity::users::{service, verification};
 use crate::tenant::audit::Event;
 use crate::tenant::messaging::budget;
-use crate::tenant::messaging::service::{Message, check, message};
+use crate::tenant::messaging::service::{Message, check, for_nobody, message};
 use crate::tenant::messaging::templates::Template;
 use crate::tenant::{Actor, TenantScope};
 use kernel::{Channel, Stored, UserId};
@@ -82,7 +82,7 @@ async fn send_link(
         valid_until: link.expires_at(),
     };
     let effect = message(tenant, letter)?;
-    link.keep(tenant, user.is_some().then_some(effect).into_iter().collect()).await?;
+    link.keep(tenant, vec![if user.is_some() { effect } else { for_nobody(effect) }]).await?;
     Ok(())
 }
 
@@ -172,7 +172,8 @@ pub async fn guarded(
             let spent = |retry_after| SignInError::RateLimited { retry_after };
             Err(over.map_or(SignInError::InvalidCredentials, spent))
         }
-        other => other.map(drop),
+        Ok(_) => Ok(attempts::succeeded(tenant, &lane).await?),
+        Err(other) => Err(other),
     }
 }
 

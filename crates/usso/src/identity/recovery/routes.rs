@@ -2,7 +2,8 @@
 
 use super::schema::{ChangePassword, ResetPassword};
 use super::{by_link, guarded, is_current, request};
-use crate::access_control::permission::{Permission, PermissionDenied, Resource};
+use crate::access_control::operations::permission;
+use crate::access_control::permission::{Permission, PermissionDenied};
 use crate::http::caller::Principal;
 use crate::http::error::ErrorView;
 use crate::http::{ApiError, AppState, Caller, Json, OptionalCaller, Tenant, captcha};
@@ -17,7 +18,7 @@ use secrecy::SecretString;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-const CREATE: Permission = Permission::new("create", Resource::Credentials);
+const CREATE: Permission = permission("set_credential");
 
 /// The routes.
 pub fn router() -> OpenApiRouter<AppState> {

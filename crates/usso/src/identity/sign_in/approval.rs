@@ -8,6 +8,7 @@ use super::proof::{Method, Proof, Shown};
 use super::register::check_open;
 use super::{Context, Input, Register, SignInError, Step, options};
 use crate::identity::codes::{self, CodeError, Purpose, channel_of};
+use crate::identity::hooks;
 use crate::identity::identifiers::{Identifier, IdentifierKind};
 use crate::identity::referrals::service as referrals;
 use crate::identity::sessions::service::SessionError;
@@ -64,8 +65,11 @@ pub(super) async fn register(
     if let Some(retry_after) = budget::take(tenant, ("registration", &key), client.ip).await? {
         return Err(SignInError::RateLimited { retry_after });
     }
+    // Asked whether there is an account or not.
+    let asked = (identifier, Method::Password.as_str(), input.name.as_deref());
+    let claims = hooks::before_registration(identity, tenant, asked, client).await?;
     let user = match account {
-        None => created(context, identifier, input, secret).await?,
+        None => created(context, identifier, (input, claims), secret).await?,
         Some(_) => {
             // What an account takes, and nothing of it kept.
             identity.hasher().hash(tenant.id().as_str(), secret, tenant.token::<16>()).await.map(drop)?;
@@ -90,7 +94,7 @@ pub(super) async fn register(
 async fn created(
     context: Context<'_>,
     identifier: &Identifier,
-    input: &Input,
+    (input, custom_claims): (&Input, Map<String, Value>),
     secret: &SecretString,
 ) -> Result<Option<Stored<User>>, SignInError> {
     let Context { identity, tenant, client, .. } = context;
@@ -102,6 +106,7 @@ async fn created(
     let new = NewUser {
         referred_by: referral.as_ref().map(|referral| referral.user_id.clone()),
         awaits_identifier: true,
+        custom_claims,
         ..NewUser::named(identifier, input.name.clone())
     };
     let made = users::create_unchecked(identity, tenant, (new, secret), Actor::Anonymous, client).await;

@@ -2,6 +2,7 @@
 
 use crate::identity::captcha::error::CaptchaError;
 use crate::identity::credentials::HashError;
+use crate::identity::hooks::HookError;
 use crate::identity::identifiers::{IdentifierError, IdentifierKind};
 use crate::identity::links::LinkError;
 use crate::identity::referrals::service::ReferralError;
@@ -67,6 +68,9 @@ pub enum SignInError {
     /// The token of an unfinished sign-in isn't accepted.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// A validator of the tenant denies it, or can't be asked.
+    #[error(transparent)]
+    Hook(#[from] HookError),
     /// The session can't be opened.
     #[error(transparent)]
     Session(#[from] SessionError),
@@ -97,6 +101,7 @@ impl Problem for SignInError {
             Self::Messaging(e) => e.kind(),
             Self::Token(e) => e.kind(),
             Self::Session(e) => e.kind(),
+            Self::Hook(e) => e.kind(),
             Self::Hash(e) => hash_kind(e),
             Self::Storage(e) => crate::tenant::tenants::service::storage_kind(e),
         }
@@ -119,6 +124,7 @@ impl Problem for SignInError {
             Self::Messaging(e) => e.code(),
             Self::Token(e) => e.code(),
             Self::Session(e) => e.code(),
+            Self::Hook(e) => e.code(),
             Self::Hash(_) | Self::Storage(_) => "SERVICE_UNAVAILABLE",
         }
     }
@@ -144,6 +150,7 @@ impl Problem for SignInError {
             Self::Messaging(e) => e.detail(),
             Self::Token(e) => e.detail(),
             Self::Session(e) => e.detail(),
+            Self::Hook(e) => e.detail(),
             Self::Hash(_) | Self::Storage(_) => "The service is temporarily unavailable".into(),
         }
     }

@@ -62,8 +62,10 @@ pub(super) async fn check(
     if !is_right {
         return Err(refuse(context, &attempt, &lane).await?);
     }
-    // The right guess of a burst whose budget is spent costs, writes and answers what a wrong one does.
-    if attempts::exhausted(context.tenant, &lane).await?.is_some() {
+    // The right guess of a burst whose budget is spent costs, writes and answers what a wrong one does. A code that was sent counts
+    // its own guesses, and is used up by now.
+    let counts_itself = matches!(attempt.method, Method::EmailOtp | Method::PhoneOtp);
+    if !counts_itself && attempts::exhausted(context.tenant, &lane).await?.is_some() {
         return Err(refuse(context, &attempt, &lane).await?);
     }
     let Some(user) = attempt.account else {

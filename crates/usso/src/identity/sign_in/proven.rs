@@ -7,10 +7,12 @@ use super::flow::{self, Next, Possible};
 use super::pending::Pending;
 use super::proof::{Method, Proof, Shown, channel_of, factors};
 use super::{Context, More, SignInError, Step, Wanted, is_deliverable};
+use crate::identity::hooks;
 use crate::identity::identifiers::{Identifier, IdentifierKind};
 use crate::identity::sessions;
 use crate::identity::sessions::service::NewSession;
 use crate::identity::users::model::User;
+use crate::identity::users::notice::tell_of_device;
 use crate::identity::users::verification;
 use crate::tenant::TenantScope;
 use crate::tenant::settings::Settings;
@@ -188,15 +190,19 @@ async fn complete(
             amr.push(name.to_owned());
         }
     }
+    let Context { identity, tenant, issuer, client } = context;
+    let asked = (&*user, amr.as_slice(), factors(&shown));
+    let claims = hooks::before_login(identity, tenant, asked, client).await?;
     let new = NewSession {
         amr,
         factors: factors(&shown),
+        claims,
         aud: wanted.audience,
         is_rotating: wanted.is_rotating,
         impersonation: None,
         workspace_id: wanted.workspace_id,
     };
-    let Context { identity, tenant, issuer, client } = context;
     let signed_in = sessions::service::open(identity, tenant, issuer, user, new, client).await?;
+    tell_of_device(tenant, &signed_in.user, client).await?;
     Ok(Step::Completed(Box::new(signed_in)))
 }

@@ -2,6 +2,7 @@
 
 use super::proof::{Method, Proof};
 use super::{Carried, Context, Input, Register, SignInError, Step, Wanted, factor, options, proven};
+use crate::identity::hooks;
 use crate::identity::identifiers::Identifier;
 use crate::identity::referrals::service as referrals;
 use crate::identity::sessions::service::SessionError;
@@ -44,6 +45,8 @@ pub(super) async fn register(
     }
     // Parsed again: reserved names may sign in but nobody may take them (ruling D5).
     let identifier = Identifier::parse(Some(identifier.kind()), identifier.value(), &options(tenant, false))?;
+    let asked = (&identifier, Method::Password.as_str(), input.name.as_deref());
+    let custom_claims = hooks::before_registration(context.identity, tenant, asked, context.client).await?;
     let referral = match &input.referral_code {
         Some(code) => Some(referrals::claim(tenant, code).await?),
         None => None,
@@ -51,6 +54,7 @@ pub(super) async fn register(
     let new = NewUser {
         referred_by: referral.as_ref().map(|referral| referral.user_id.clone()),
         is_pending: tenant.profile().settings.approval == Approval::ManualReview,
+        custom_claims,
         ..NewUser::named(identifier, input.name.clone())
     };
     let made =
@@ -91,6 +95,8 @@ pub async fn newcomer(
     if wanted.workspace_id.is_some() {
         return Err(SessionError::NotAMember.into());
     }
+    let asked = (&new.identifier, proof.method.as_str(), new.name.as_deref());
+    let custom_claims = hooks::before_registration(context.identity, tenant, asked, context.client).await?;
     let referral = match &new.referral_code {
         Some(code) => Some(referrals::claim(tenant, code).await?),
         None => None,
@@ -99,6 +105,7 @@ pub async fn newcomer(
         referred_by: referral.as_ref().map(|referral| referral.user_id.clone()),
         is_pending: tenant.profile().settings.approval == Approval::ManualReview,
         is_proven: true,
+        custom_claims,
         ..NewUser::named(new.identifier.clone(), new.name)
     };
     let made = users::service::create_without_password(tenant, user, context.client).await;

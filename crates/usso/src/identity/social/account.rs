@@ -7,6 +7,7 @@
 use super::error::SocialError;
 use super::exchange::Account;
 use super::transaction::Link;
+use crate::identity::hooks;
 use crate::identity::identifiers::{Identifier, IdentifierKind};
 use crate::identity::sign_in::proof::{Method, Proof};
 use crate::identity::sign_in::{self, Carried, Context, SignInError, Step, proven};
@@ -87,7 +88,11 @@ pub(super) async fn newcomer(
     if !settings.registration_is_allowed || settings.invite_only {
         return Err(SocialError::RegistrationRequired);
     }
+    let Context { identity, tenant, client, .. } = context;
+    let asked = (&identifier, credential.method.as_str(), account.name.as_deref());
+    let claims = hooks::before_registration(identity, tenant, asked, client).await;
     let new = NewUser {
+        custom_claims: claims.map_err(SignInError::from)?,
         is_pending: settings.approval == Approval::ManualReview,
         ..NewUser::named(identifier, account.name)
     };

@@ -33,6 +33,7 @@ pub async fn open(
         aud: None,
         is_rotating: true,
         workspace_id: None,
+        claims: serde_json::Map::new(),
         impersonation: Some((administrator.clone(), LIFETIME)),
     };
     Ok(sessions::open(identity, tenant, issuer, user, new, client).await)

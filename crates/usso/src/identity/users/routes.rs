@@ -6,14 +6,17 @@ use super::error::UserError;
 use super::model::{DELETED, PRESENT, User, identifier_key};
 use super::schema::{CreateUser, MoveUser, UpdateUser, UserView};
 use super::{impersonation, removal};
-use crate::access_control::permission::{Permission, PermissionDenied, Resource};
+use crate::access_control::operations::permission;
+use crate::access_control::permission::{Permission, PermissionDenied};
 use crate::access_control::roles::service::Granter;
 use crate::access_control::visible::visible;
+use crate::http::caller::Principal;
 use crate::http::error::{ErrorView, storage};
 use crate::http::list::{ListParams, ListView, Params, answer, answer_as, flag, parse};
 use crate::http::revision::{IfMatch, Tagged};
 use crate::http::{ApiError, AppState, Caller, Json, creating};
 use crate::identity::identifiers::{Identifier, IdentifierKind, NormaliseOptions};
+use crate::identity::sessions::service::SessionError;
 use crate::identity::sign_in::schema::LoginView;
 use crate::tenant::SelectionError;
 use crate::tenant::{Actor, ClientInfo, TenantScope};
@@ -25,11 +28,11 @@ use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-const CREATE: Permission = Permission::new("create", Resource::Users);
-const UPDATE: Permission = Permission::new("update", Resource::Users);
-const DELETE: Permission = Permission::new("delete", Resource::Users);
-const SUPERADMIN: Permission = Permission::new("superadmin", Resource::Users);
-const ADMIN: Permission = Permission::new("admin", Resource::Users);
+const CREATE: Permission = permission("create_user");
+const UPDATE: Permission = permission("update_user");
+const DELETE: Permission = permission("delete_user");
+const SUPERADMIN: Permission = permission("move_user");
+const ADMIN: Permission = permission("impersonate_user");
 
 /// The routes.
 pub fn router() -> OpenApiRouter<AppState> {
@@ -325,13 +328,16 @@ pub async fn delete(
     let scope = &caller.tenant.scope;
     let may_leave = scope.profile().settings.allow_self_deactivate;
     let (user, _) = allowed(scope, &id, DELETE, changer(&caller, !may_leave)).await?;
+    if user.id == caller.user.id {
+        caller.check_sensitive()?;
+    }
     let author = (&caller.actor(), &caller.tenant.client());
     let check = |old: &Stored<User>| stale(&if_match, old);
     let user = removal::delete(&state.registry, &state.identity, scope, &user.id, (author, check)).await?;
     Ok(Tagged(user.revision, UserView::of(scope.id().as_str(), &user)))
 }
 
-/// Take a deletion back
+/// Take a deletion back; for those who hold all that the user holds
 #[utoipa::path(post, path = "/users/{user_id}/restore", tag = "Users", operation_id = "restore_user",
     params(("user_id" = String, Path)), security(("bearer" = [])),
     responses((status = 200, body = UserView), (status = 401, body = ErrorView), (status = 403, body = ErrorView),
@@ -343,6 +349,8 @@ pub async fn restore(
 ) -> Result<Tagged<UserView>, ApiError> {
     let scope = &caller.tenant.scope;
     let (user, _) = found(scope, &id, DELETE, changer(&caller, true)).await?;
+    // Who comes back has all they had.
+    admin::may_act_for(&state.identity, scope, caller.scopes(), &user).await?;
     let author = (&caller.actor(), &caller.tenant.client());
     let user = removal::restore(&state.identity, scope, &user.id, author).await?;
     Ok(Tagged(user.revision, UserView::of(scope.id().as_str(), &user)))
@@ -386,6 +394,13 @@ pub async fn impersonate(
     if !caller.is_in_person() || user.id == caller.user.id {
         return Err(PermissionDenied(ADMIN).into());
     }
+    if let Principal::Session { session, .. } = &caller.principal
+        && session.is_weak()
+        && scope.profile().settings.require_mfa
+    {
+        return Err(SessionError::MfaRequired.into());
+    }
+    caller.check_sensitive()?;
     let (issuer, client) = (caller.tenant.issuer(), caller.tenant.client());
     let administrator = (&caller.user.id, caller.scopes(), issuer.as_str());
     let opened = impersonation::open(&state.identity, scope, user, administrator, &client).await??;

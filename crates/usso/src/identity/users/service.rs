@@ -1,6 +1,6 @@
 //! Creating users and setting their passwords.
 
-use crate::identity::credentials::PasswordPolicy;
+use crate::identity::credentials::{PasswordPolicy, PolicyViolation};
 use crate::identity::identifiers::{Identifier, IdentifierKind};
 use crate::identity::users::error::UserError;
 use crate::identity::users::model::{ActivationStatus, User, UserIdentifier, identifier_key};
@@ -11,6 +11,7 @@ use crate::tenant::{Actor, ClientInfo, TenantScope};
 use kernel::{Change, StorageError, Stored, UserId};
 use protocol::b64url;
 use secrecy::SecretString;
+use serde_json::{Map, Value};
 
 /// A user to create.
 #[derive(Debug, Clone)]
@@ -31,6 +32,8 @@ pub struct NewUser {
     pub awaits_identifier: bool,
     /// Whether the identifier is proven to be theirs.
     pub is_proven: bool,
+    /// Claims its tokens have.
+    pub custom_claims: Map<String, Value>,
 }
 
 impl NewUser {
@@ -45,6 +48,7 @@ impl NewUser {
             is_pending: false,
             awaits_identifier: false,
             is_proven: false,
+            custom_claims: Map::new(),
         }
     }
 }
@@ -92,9 +96,19 @@ pub async fn check_against(
     words: Vec<String>,
 ) -> Result<(), UserError> {
     let (policy, password) = (password_policy(settings), password.clone());
+    let breached = identity.breached().cloned();
     let check = move || {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        policy.check(&password, &words)
+        policy.check(&password, &words)?;
+        match breached.map(|list| list.contains(&password)) {
+            Some(Ok(true)) => Err(PolicyViolation::breached()),
+            Some(Err(error)) => {
+                // One check of several: a file that was taken away must not keep everybody from choosing a password.
+                tracing::error!(%error, "the list of breached passwords can't be read");
+                Ok(())
+            }
+            _ => Ok(()),
+        }
     };
     identity.hasher().run(tenant, check).await?.map_err(UserError::WeakPassword)
 }
@@ -225,10 +239,10 @@ pub(super) fn draft(tenant: &TenantScope, new: NewUser) -> User {
             ActivationStatus::Active
         },
         avatar_url: None,
-        custom_claims: serde_json::Map::new(),
+        custom_claims: new.custom_claims,
         session_epoch: 0,
         is_limited: false,
-        meta_data: serde_json::Map::new(),
+        meta_data: Map::new(),
         profile: None,
         history: Vec::new(),
         deleted_at: None,

@@ -38,6 +38,8 @@ pub struct ClientInfo {
     pub user_agent: Option<String>,
     /// The request's id.
     pub request_id: String,
+    /// The cookie that says which accounts have signed in there before.
+    pub device: Option<String>,
 }
 
 impl ClientInfo {
@@ -58,6 +60,7 @@ impl ClientInfo {
             ip: IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
             user_agent: Some(concat!("usso/", env!("CARGO_PKG_VERSION")).to_owned()),
             request_id: "local".to_owned(),
+            device: None,
         }
     }
 }
@@ -80,6 +83,13 @@ pub enum Actor {
         /// The key.
         key: String,
     },
+    /// An OAuth client, by itself or in a user's name.
+    Client {
+        /// The client.
+        client: String,
+        /// In whose name.
+        user: Option<String>,
+    },
     /// An administrator in a user's name.
     Impersonator {
         /// In whose name.
@@ -96,6 +106,7 @@ impl Actor {
             Self::Anonymous => "anonymous",
             Self::System => "system",
             Self::User(id) | Self::Agent(id) | Self::ApiKey { user: id, .. } => id,
+            Self::Client { client, user } => user.as_deref().unwrap_or(client),
             Self::Impersonator { actor, .. } => actor,
         }
     }
@@ -217,6 +228,9 @@ impl<'a> Event<'a> {
     pub fn effect(mut self, scope: &Scope) -> Effect {
         if let Actor::ApiKey { key, .. } = &self.actor {
             self.data.insert("api_key".to_owned(), key.clone().into());
+        }
+        if let Actor::Client { client, .. } = &self.actor {
+            self.data.insert("client_id".to_owned(), client.clone().into());
         }
         if let Actor::Impersonator { user, .. } = &self.actor {
             self.data.insert("impersonated".to_owned(), user.clone().into());

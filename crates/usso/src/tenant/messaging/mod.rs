@@ -5,7 +5,9 @@
 //! never a request, so a slow or dead provider slows nobody; what is too late to be of use is dropped.
 
 pub mod budget;
+pub mod mail;
 pub mod post;
+pub mod providers;
 pub mod render;
 pub mod routes;
 pub mod schema;
@@ -13,12 +15,15 @@ pub mod service;
 pub mod templates;
 
 use kernel::MailServer;
+use providers::Provider;
 
 /// How messages leave when a tenant has no way of its own.
 #[derive(Debug, Clone, Default)]
 pub struct Delivery {
     /// The operator's mail server.
     pub mail: Option<MailServer>,
+    /// Who texts for the operator.
+    pub texts: Option<Provider>,
     /// Whether messages that have no other way are kept in the outbox directory.
     pub is_development: bool,
     /// What the installation calls itself.

@@ -1,10 +1,12 @@
 //! Sending a message: as an effect of a write, and carrying it out.
 
+use super::mail;
+use super::providers::Provider;
 use super::render::{Own, Words, write};
 use super::templates::Template;
 use crate::tenant::TenantScope;
 use kernel::{
-    Channel, Effect, Letter, MailServer, Messenger, Problem, ProblemKind, SendError, Timestamp, Topic,
+    Channel, Effect, Internet, Letter, Messenger, Problem, ProblemKind, SendError, Timestamp, Topic,
 };
 use protocol::seal::SealError;
 use serde::{Deserialize, Serialize};
@@ -13,6 +15,8 @@ use std::borrow::Cow;
 
 /// What sealed messages are bound to.
 const BOUND: &[u8] = b"message";
+/// What marks a message that goes to nobody.
+const NOBODY: &str = "nobody";
 
 /// Why a message can't be sent.
 #[derive(Debug, thiserror::Error)]
@@ -81,7 +85,11 @@ struct Waiting {
 /// Whether there is a way to send over a channel.
 pub fn can_send(tenant: &TenantScope, channel: Channel) -> bool {
     let delivery = &tenant.profile().delivery;
-    delivery.is_development || (channel == Channel::Email && mail_server(tenant).is_some())
+    let is_set = match channel {
+        Channel::Email => mail::server(tenant).is_some(),
+        Channel::Sms => Provider::of(tenant).is_some(),
+    };
+    is_set || delivery.is_development
 }
 
 /// Refuses a channel nothing can be sent over.
@@ -113,16 +121,29 @@ pub fn message(tenant: &TenantScope, message: Message<'_>) -> Result<Effect, Mes
     Ok(Effect { topic: Topic::Message, payload, due_at: tenant.now() })
 }
 
+/// A message that is dropped instead of sent: where nobody may learn from the time a request takes whether there is somebody to
+/// write to, what is written is the same.
+#[must_use]
+pub fn for_nobody(mut message: Effect) -> Effect {
+    if let Some(payload) = message.payload.as_object_mut() {
+        payload.insert(NOBODY.to_owned(), true.into());
+    }
+    message
+}
+
 /// Carries a message out. One that is of no use any more is dropped.
 ///
 /// # Errors
 /// [`SendError`]: later, or never.
 pub async fn deliver(
     tenant: &TenantScope,
-    messenger: &dyn Messenger,
+    (messenger, internet): (&dyn Messenger, &dyn Internet),
     (name, payload): (&str, &Value),
 ) -> Result<(), SendError> {
     let broken = |what: &str| SendError::Refused(format!("the message {what}"));
+    if payload.get(NOBODY).is_some() {
+        return Ok(());
+    }
     let valid_until = payload.get("valid_until").cloned().unwrap_or_default();
     let valid_until: Timestamp = serde_json::from_value(valid_until).map_err(|_| broken("has no end"))?;
     if valid_until <= tenant.now() {
@@ -136,8 +157,11 @@ pub async fn deliver(
     let words = words(tenant, template, &waiting.language, waiting.variables);
     let html = (channel == Channel::Email).then_some(words.html);
     let letter = Letter { channel, to: waiting.to, subject: words.subject, text: words.text, html };
-    match (channel, mail_server(tenant)) {
-        (Channel::Email, Some(server)) => messenger.mail(&server, &letter).await,
+    match (channel, mail::server(tenant), Provider::of(tenant)) {
+        (Channel::Email, Some(server), _) => messenger.mail(&server, &letter).await,
+        (Channel::Sms, _, Some(provider)) => {
+            provider.send(internet, &letter, tenant.now().unix_seconds()).await
+        }
         _ if tenant.profile().delivery.is_development => messenger.keep(name, &letter).await,
         _ => Err(SendError::Refused(format!("there is no delivery by {}", channel.as_str()))),
     }
@@ -167,29 +191,4 @@ pub fn with_tenant(tenant: &TenantScope, mut variables: Map<String, Value>) -> M
     let company = record.branding.get("company_name").and_then(Value::as_str).filter(|name| !name.is_empty());
     variables.insert("tenant_name".to_owned(), company.unwrap_or(&record.name).into());
     variables
-}
-
-/// The tenant's own mail server, or the operator's.
-fn mail_server(tenant: &TenantScope) -> Option<MailServer> {
-    let profile = tenant.profile();
-    own_mail_server(tenant).or_else(|| profile.delivery.mail.clone())
-}
-
-fn own_mail_server(tenant: &TenantScope) -> Option<MailServer> {
-    let own = tenant.profile().tenant.messaging.get("email")?.as_object()?;
-    let text = |name: &str| own.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-    let host = text("smtp_host")?.to_owned();
-    let secret = own
-        .get("smtp_password")
-        .and_then(|sealed| crate::tenant::sealed::open(sealed, &tenant.profile().seal));
-    let account = text("smtp_username").zip(secret).map(|(name, secret)| (name.to_owned(), secret));
-    let operator = &tenant.profile().delivery;
-    Some(MailServer {
-        host,
-        port: own.get("smtp_port").and_then(Value::as_u64).and_then(|p| u16::try_from(p).ok()).unwrap_or(587),
-        account,
-        sender: text("from_address")?.to_owned(),
-        use_tls: own.get("use_tls").and_then(Value::as_bool).unwrap_or(true),
-        may_be_private: operator.is_development,
-    })
 }

@@ -6,6 +6,7 @@
 pub mod deletion;
 pub mod domains;
 pub mod model;
+mod parts;
 pub mod public;
 pub mod relying_party;
 pub mod routes;

@@ -10,6 +10,7 @@ use crate::tenant::sealed::{self, SecretError};
 use crate::tenant::settings::Config;
 use crate::tenant::tenants::domains::service::{check_domains, kept};
 use crate::tenant::tenants::model::{Domain, Tenant};
+use crate::tenant::tenants::parts::{check_parts, check_shared};
 use crate::tenant::tenants::schema::{CreateTenant, UpdateTenant};
 use crate::tenant::{Actor, ClientInfo, TenantScope};
 use kernel::problem::FieldError;
@@ -159,7 +160,7 @@ pub(super) fn invalid(name: &str, msg: impl Into<String>) -> TenantError {
     invalid_at(&[name], msg)
 }
 
-fn invalid_at(place: &[&str], msg: impl Into<String>) -> TenantError {
+pub(super) fn invalid_at(place: &[&str], msg: impl Into<String>) -> TenantError {
     let place = place.iter().map(|part| (*part).to_owned().into());
     let loc = std::iter::once("body".into()).chain(place).collect();
     TenantError::Invalid(vec![FieldError { loc, msg: msg.into(), kind: "value".into() }])
@@ -415,32 +416,6 @@ impl Prepared {
         ];
         self.domains.is_some() || parts.iter().any(|part| part.is_some())
     }
-}
-
-/// The rules that need the whole tenant: sizes, and that its cookies stay within its own domains.
-pub(super) fn check_parts(tenant: &Tenant, registry: &Registry) -> Result<(), TenantError> {
-    if let Some(name) = tenant.oversized() {
-        return Err(invalid(name, "at most 64 KiB of JSON"));
-    }
-    match tenant.config.settings().cookie_domain {
-        Some(domain) if !tenant.may_share_cookies_within(&domain, registry.base().host()) => {
-            let msg = "must be one of the tenant's domains or what one of them lies below";
-            Err(invalid_at(&["config", "cookie_domain"], msg))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// The default tenant's hosts carry the system administrator's session, so who may reach it is theirs to say.
-fn check_shared(old: &Config, next: &Config) -> Result<(), TenantError> {
-    let (old, next) = (old.settings(), next.settings());
-    if old.cookie_domain != next.cookie_domain {
-        return Err(TenantError::SystemOnly("cookie_domain"));
-    }
-    if old.cors_origins != next.cors_origins {
-        return Err(TenantError::SystemOnly("cors_origins"));
-    }
-    Ok(())
 }
 
 fn seal_part(name: &str, part: &mut Map<String, Value>, key: &SealingKey) -> Result<(), TenantError> {

@@ -163,7 +163,7 @@ async fn an_identifier_alone_tells_the_methods_and_not_whether_the_account_exist
 }
 
 #[tokio::test]
-async fn a_wrong_password_and_an_unknown_account_look_the_same() {
+async fn pw_09_a_wrong_password_and_an_unknown_account_look_the_same() {
     let app = TestApp::new().await;
     let alice = app.user("alice").await;
     let wrong = app.anonymous().login("alice@example.com", "not-Alices-password!").await;
@@ -184,7 +184,7 @@ async fn a_wrong_password_and_an_unknown_account_look_the_same() {
 }
 
 #[tokio::test]
-async fn a_locked_existing_and_a_locked_unknown_account_look_the_same() {
+async fn pw_09_a_locked_existing_and_a_locked_unknown_account_look_the_same() {
     let app = TestApp::new().await;
     app.user("alice").await;
     let mut last = Vec::new();

@@ -278,23 +278,17 @@ async fn pw_08_a_factor_rests_after_a_hundred_failures_in_a_row_and_a_known_devi
     let device = app.browser();
     let right = json!({"identifier": ALICE, "secret": PASSWORD});
     device.post("/auth/login", right.clone()).await.expect(200);
-    let mut failures = 0;
-    'guessing: loop {
-        for source in 0..25 {
-            let thief = app.anonymous().from_ip(&format!("198.51.100.{source}"));
-            match thief.login(ALICE, "wrong").await.status {
-                401 => failures += 1,
-                429 => break 'guessing,
-                other => panic!("{other}"),
-            }
-        }
+    // As slowly as the pauses want.
+    for n in 0..100 {
+        let thief = app.anonymous().from_ip(&format!("198.51.100.{}", n % 25));
+        thief.login(ALICE, "wrong").await.problem(401, "INVALID_CREDENTIALS");
+        app.wait(901);
     }
-    assert_eq!(failures, 100);
     // From nowhere, and not with the right password either.
     let answer = app.anonymous().from_ip("203.0.113.9").login(ALICE, PASSWORD).await;
     answer.problem(429, "RATE_LIMITED");
     let seconds: u64 = answer.header("retry-after").unwrap().parse().unwrap();
-    assert!(seconds > 86_000, "{seconds}");
+    assert!(seconds > 85_000, "{seconds}");
     device.post("/auth/login", right).await.expect(200);
     app.wait(seconds);
     app.anonymous().login(ALICE, PASSWORD).await.expect(200);
@@ -321,6 +315,7 @@ async fn unknown_accounts_have_the_same_long_budget() {
         let thief = app.anonymous().from_ip(&format!("198.51.100.{}", n % 250));
         let answer = thief.login("nobody@example.com", "wrong").await;
         answers.push(answer.json["code"].clone());
+        app.wait(901);
     }
     assert!(answers[..100].iter().all(|code| code == "INVALID_CREDENTIALS"));
     assert_eq!(answers[100], "RATE_LIMITED");

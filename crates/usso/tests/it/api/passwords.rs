@@ -9,7 +9,7 @@ async fn try_password(app: &TestApp, name: &str, password: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_password_is_rejected_when_it_is_short_plain_or_guessable() {
+async fn pw_04_a_password_is_rejected_when_it_is_short_plain_or_guessable() {
     let app = TestApp::new().await;
     let weak = ["aB3!xyz", "aB3xyzqwvjkl", "password!", "Password1!", "qwerty123!", "11111111!", "Zaphod42!"];
     for password in weak {
@@ -21,7 +21,7 @@ async fn a_password_is_rejected_when_it_is_short_plain_or_guessable() {
 }
 
 #[tokio::test]
-async fn a_password_is_rejected_when_it_is_beyond_the_limit() {
+async fn pw_01_a_password_is_rejected_when_it_is_beyond_the_limit() {
     let app = TestApp::new().await;
     let long = "correct-Horse-battery-9!".repeat(50);
     try_password(&app, "alice", &long).await.problem(400, "WEAK_PASSWORD");
@@ -30,7 +30,7 @@ async fn a_password_is_rejected_when_it_is_beyond_the_limit() {
 }
 
 #[tokio::test]
-async fn a_long_password_is_used_to_its_last_character() {
+async fn pw_03_a_long_password_is_used_to_its_last_character() {
     let app = TestApp::new().await;
     let long = format!("{}!", "wy7-Qh_zk2".repeat(10));
     try_password(&app, "alice", &long).await.is(201);
@@ -40,7 +40,7 @@ async fn a_long_password_is_used_to_its_last_character() {
 }
 
 #[tokio::test]
-async fn a_password_is_the_same_however_its_accents_are_composed() {
+async fn pw_03_a_password_is_the_same_however_its_accents_are_composed() {
     let app = TestApp::new().await;
     try_password(&app, "alice", "cr\u{e8}me-br\u{fb}l\u{e9}e-w\u{fc}st!").await.is(201);
     let decomposed = "cre\u{300}me-bru\u{302}le\u{301}e-wu\u{308}st!";
@@ -48,7 +48,7 @@ async fn a_password_is_the_same_however_its_accents_are_composed() {
 }
 
 #[tokio::test]
-async fn a_password_with_a_nul_is_not_cut_there() {
+async fn pw_03_a_password_with_a_nul_is_not_cut_there() {
     let app = TestApp::new().await;
     try_password(&app, "alice", "vK9-mm\u{0}-zPq4!").await.is(201);
     app.anonymous().login("alice@example.com", "vK9-mm").await.problem(401, "INVALID_CREDENTIALS");
@@ -57,13 +57,13 @@ async fn a_password_with_a_nul_is_not_cut_there() {
 }
 
 #[tokio::test]
-async fn length_is_counted_in_characters() {
+async fn pw_01_length_is_counted_in_characters() {
     let app = TestApp::new().await;
     try_password(&app, "alice", "\u{1f98a}\u{1f40d}!\u{1f355}").await.problem(400, "WEAK_PASSWORD");
 }
 
 #[tokio::test]
-async fn the_rules_are_the_tenants_and_apply_only_when_a_password_is_set() {
+async fn pw_02_the_rules_are_the_tenants_and_apply_only_when_a_password_is_set() {
     let app = TestApp::new().await;
     let old = "mellon-Speak-9!";
     try_password(&app, "alice", old).await.is(201);
@@ -77,7 +77,7 @@ async fn the_rules_are_the_tenants_and_apply_only_when_a_password_is_set() {
 }
 
 #[tokio::test]
-async fn a_password_is_hashed_again_when_the_parameters_rise() {
+async fn pw_05_a_password_is_hashed_again_when_the_parameters_rise() {
     let app = TestApp::on(crate::app::StorageKind::from_environment(), |_| {}).await;
     let alice = app.user("alice").await;
     let hash = |app: TestApp| {
@@ -95,4 +95,47 @@ async fn a_password_is_hashed_again_when_the_parameters_rise() {
     assert!(hash(dearer.clone()).await.starts_with("$argon2id$v=19$m=128,t=1,p=1$"));
     // The password is the same, so sessions go on.
     alice.at(&dearer).get("/me").await.is(200);
+}
+
+#[tokio::test]
+async fn pw_04_a_password_of_the_operators_list_is_refused() {
+    // The digests of three good passwords that somebody lost, as collections of breaches publish them.
+    let lost = ["copper-Kettle-window-7!", "Orbit!mango-lantern", "walnut+Harbour=42"];
+    let hex =
+        |word: &str| protocol::sha1(word.as_bytes()).iter().map(|b| format!("{b:02X}")).collect::<String>();
+    let mut lines: Vec<String> = lost.iter().map(|word| format!("{}:3\r\n", hex(word))).collect();
+    lines.sort();
+    let path = std::env::temp_dir().join(format!("usso-it-breached-{}", std::process::id()));
+    std::fs::write(&path, lines.concat()).expect("a file");
+    let app = TestApp::with(|config| config.security.breached_passwords = Some(path.clone())).await;
+    for word in lost {
+        let refused = try_password(&app, "alice", word).await;
+        refused.problem(400, "WEAK_PASSWORD");
+        assert!(refused.text().contains("known from a breach"), "{}", refused.text());
+    }
+    try_password(&app, "alice", "copper-Kettle-window-8!").await.is(201);
+    // Without the list they are as good as any, and a file that is none keeps the server from starting.
+    try_password(&TestApp::new().await, "alice", lost[0]).await.is(201);
+    std::fs::write(&path, "password\n").expect("a file");
+    let refused = app.try_start(app.storage(), |_| {}).await.expect_err("it is no list");
+    assert!(refused.contains("security.breached_passwords"), "{refused}");
+    std::fs::remove_file(path).expect("the file");
+}
+
+#[tokio::test]
+async fn pw_10_an_administrator_sees_no_password_and_setting_one_is_told_to_its_user() {
+    let app = TestApp::new().await;
+    let alice = app.user("alice").await;
+    let now = app.scope("org_default").await.now();
+    app.change_user(&alice, |user| user.identifiers[0].verified_at = Some(now)).await;
+    let admin = app.system_admin().await;
+    for path in [format!("/users/{}", alice.id()), format!("/users/{}/credentials", alice.id())] {
+        let shown = admin.get(&path).await.expect(200).text();
+        assert!(!shown.contains("argon2") && !shown.contains("secret_hash"), "{shown}");
+    }
+    let body = json!({"method": "password", "secret": "another-Good-secret-9!"});
+    admin.post(&format!("/users/{}/credentials", alice.id()), body).await.expect(201);
+    alice.get("/me").await.problem(401, "TOKEN_REVOKED");
+    let letter = app.last_letter().await;
+    assert_eq!((letter.template.as_str(), letter.to.as_str()), ("security_notice", "alice@example.com"));
 }

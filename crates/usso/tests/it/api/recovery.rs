@@ -19,7 +19,7 @@ async fn asked(app: &TestApp) -> Letter {
 }
 
 #[tokio::test]
-async fn a_link_lets_its_owner_choose_a_new_password() {
+async fn rec_02_a_link_lets_its_owner_choose_a_new_password_and_ends_every_session() {
     let app = TestApp::new().await;
     let alice = app.user("alice").await;
     let letter = asked(&app).await;
@@ -115,7 +115,7 @@ async fn d28_asking_tells_nothing_about_accounts() {
 }
 
 #[tokio::test]
-async fn who_is_signed_in_changes_their_password_with_the_old_one_or_lately() {
+async fn pw_07_who_is_signed_in_changes_their_password_with_the_old_one_or_lately() {
     let app = TestApp::new().await;
     let alice = app.user("alice").await;
     let other = alice.again().await;

@@ -166,7 +166,7 @@ async fn refreshing_goes_on_after_a_restart() {
 }
 
 #[tokio::test]
-async fn refreshing_never_prolongs_a_session_beyond_its_end() {
+async fn ses_02_refreshing_never_prolongs_a_session_beyond_its_end() {
     let app = TestApp::new().await;
     let alice = app.user("alice").await;
     let end = Jwt::decode(alice.refresh()).claims["exp"].clone();
@@ -185,7 +185,7 @@ async fn refreshing_never_prolongs_a_session_beyond_its_end() {
 }
 
 #[tokio::test]
-async fn refresh_is_rejected_when_the_session_was_idle_for_too_long() {
+async fn ses_02_refresh_is_rejected_when_the_session_was_idle_for_too_long() {
     let app = TestApp::new().await;
     app.configure("org_default", json!({"auth": {"session_inactivity_timeout": 1_800}})).await;
     let alice = app.user("alice").await;

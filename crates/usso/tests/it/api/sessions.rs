@@ -53,7 +53,7 @@ async fn an_administrator_sees_the_tenants_sessions_and_filters_them() {
 }
 
 #[tokio::test]
-async fn a_session_can_be_looked_at_and_ended_remotely() {
+async fn ses_03_a_session_can_be_looked_at_and_ended_remotely() {
     let app = TestApp::new().await;
     let alice = app.user("alice").await;
     let other = alice.again().await;
@@ -73,7 +73,7 @@ async fn a_session_can_be_looked_at_and_ended_remotely() {
 }
 
 #[tokio::test]
-async fn an_administrator_can_end_a_users_session() {
+async fn ses_03_an_administrator_can_end_a_users_session() {
     let app = TestApp::new().await;
     let tenant = app.tenant("Company A", &["company-a.com"]).await;
     let alice = tenant.user("alice").await;
@@ -140,7 +140,7 @@ async fn meta_data_can_not_grow_beyond_the_bound_in_small_steps() {
 }
 
 #[tokio::test]
-async fn a_new_session_has_a_new_random_id() {
+async fn ses_01_a_new_session_has_a_new_random_id() {
     let app = TestApp::new().await;
     let alice = app.user("alice").await;
     let ids: std::collections::BTreeSet<String> =
@@ -156,4 +156,18 @@ async fn a_new_session_has_a_new_random_id() {
     let fresh = alice.again().await;
     let list = fresh.get("/sessions").await.expect(200);
     assert_eq!((&list["total"], expired.len()), (&json!(1), 0), "expired sessions are gone");
+}
+
+#[tokio::test]
+async fn a_session_tells_what_it_may_now() {
+    let app = TestApp::new().await;
+    let tenant = app.tenant("Company A", &["company-a.com"]).await;
+    let admin = tenant.admin();
+    let own = admin.get(&format!("/sessions/{}", admin.session_id())).await.expect(200);
+    assert_eq!((&own["roles"], &own["scopes"]), (&json!(["admin"]), &json!(["*:*"])));
+    let user = tenant.user("alice").await;
+    let plain = user.get(&format!("/sessions/{}", user.session_id())).await.expect(200);
+    assert_eq!((&plain["roles"], &plain["scopes"]), (&json!([]), &json!([])));
+    let ended = user.delete(&format!("/sessions/{}", user.session_id())).await.expect(200);
+    assert_eq!((&ended["is_active"], &ended["scopes"]), (&json!(false), &json!([])));
 }

@@ -43,6 +43,8 @@ pub struct Database {
     storage: Arc<dyn Storage>,
     ephemeral: Arc<dyn Ephemeral>,
     directory: Option<PathBuf>,
+    /// Of its own in the Redis server.
+    namespace: Option<String>,
 }
 
 impl Database {
@@ -50,7 +52,7 @@ impl Database {
     pub async fn open(kind: StorageKind) -> Self {
         let alone = |storage: Arc<dyn Storage>, directory| {
             let ephemeral = Arc::new(MemoryEphemeral::new());
-            Self { storage, ephemeral, directory }
+            Self { storage, ephemeral, directory, namespace: None }
         };
         match kind {
             StorageKind::Memory => alone(Arc::new(MemoryStorage::new()), None),
@@ -72,14 +74,25 @@ impl Database {
         let storage = PostgresStorage::open(&url, PostgresOptions::default()).expect("a usable URL");
         let redis = testbed::redis::shared().expect("a Redis server");
         let namespace = url.rsplit('/').next().unwrap_or_default().to_owned();
-        let options = RedisOptions { namespace, ..RedisOptions::default() };
+        let options = RedisOptions { namespace: namespace.clone(), ..RedisOptions::default() };
         let ephemeral = RedisEphemeral::open(&redis.url(), options).await.expect("a usable URL");
-        Self { storage: Arc::new(storage), ephemeral: Arc::new(ephemeral), directory: None }
+        let (storage, ephemeral) = (Arc::new(storage), Arc::new(ephemeral));
+        Self { storage, ephemeral, directory: None, namespace: Some(namespace) }
     }
 
     /// The short-lived state.
     pub fn ephemeral(&self) -> Arc<dyn Ephemeral> {
         self.ephemeral.clone()
+    }
+
+    /// Loses whatever is in Redis, as if that were flushed.
+    pub fn flush(&self) {
+        const SCRIPT: &str = "for _, key in ipairs(redis.call('KEYS', '*' .. ARGV[1] .. '*')) do \
+                              redis.call('DEL', key) end return 'OK'";
+        if let Some(namespace) = &self.namespace {
+            let redis = testbed::redis::shared().expect("a Redis server");
+            redis.command(&["EVAL", SCRIPT, "0", namespace]).expect("a flush");
+        }
     }
 
     /// The storage.

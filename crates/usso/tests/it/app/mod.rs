@@ -15,6 +15,8 @@ mod answer;
 mod authenticator;
 mod browser;
 mod database;
+mod gateway;
+pub mod geoip;
 mod internet;
 mod outbox;
 mod page;
@@ -28,6 +30,7 @@ pub use answer::{Answer, SetCookie};
 pub use authenticator::Authenticator;
 pub use browser::Browser;
 pub use database::{Database, StorageKind};
+pub use gateway::Gateway;
 pub use internet::SmallInternet;
 use outbox::DataDirectory;
 pub use outbox::Letter;
@@ -163,6 +166,11 @@ impl TestApp {
         self.ports.storage.clone()
     }
 
+    /// Loses the short-lived state, where that is in Redis.
+    pub fn flush(&self) {
+        self.database.flush();
+    }
+
     /// What it was configured with.
     pub fn config(&self) -> &Config {
         &self.config
@@ -290,6 +298,14 @@ impl TestApp {
     pub async fn configure(&self, tenant_id: &str, config: serde_json::Value) {
         let body = serde_json::json!({ "config": config });
         self.system_admin().await.patch(&format!("/tenants/{tenant_id}"), body).await.expect(200);
+    }
+
+    /// Carries out what waits, and what comes of that, whoever outside must be told of it.
+    pub async fn deliver(&self) {
+        for _ in 0..2 {
+            jobs::drain(&self.state).await.expect("the database is there");
+        }
+        post::work(&self.state).await.expect("the database is there");
     }
 
     /// Carries out what waits, and reads every message that was sent so far.

@@ -15,9 +15,6 @@ use crate::tenant::{Actor, ClientInfo, TenantScope};
 use kernel::{Change, SessionId, Stored, UserId};
 use secrecy::SecretString;
 
-/// Seconds after signing in during which users may change their own credentials.
-pub const RECENT_SECONDS: i64 = 600;
-
 pub(super) type Author<'a> = (&'a Actor, &'a ClientInfo);
 
 /// Refuses a session that was begun too long ago for what could take an account over.
@@ -26,7 +23,19 @@ pub(super) type Author<'a> = (&'a Actor, &'a ClientInfo);
 /// [`UserError::NotRecent`].
 pub fn check_recent(tenant: &TenantScope, session: &Session) -> Result<(), UserError> {
     let age = tenant.now().seconds_since(session.authenticated_at);
-    if age <= RECENT_SECONDS { Ok(()) } else { Err(UserError::NotRecent) }
+    if age <= tenant.profile().settings.recent_seconds { Ok(()) } else { Err(UserError::NotRecent) }
+}
+
+/// The same for what hands on what a user holds (keys, agents, names to sign in with, the account itself), where the tenant asks for it
+/// (`auth.require_recent_authentication`).
+///
+/// # Errors
+/// [`UserError::NotRecent`].
+pub fn check_sensitive(tenant: &TenantScope, session: Option<&Session>) -> Result<(), UserError> {
+    match session {
+        Some(session) if tenant.profile().settings.wants_recent => check_recent(tenant, session),
+        _ => Ok(()),
+    }
 }
 
 /// Sets a user's password and ends their sessions (ruling D26), but for the one that is told to stay: their own.

@@ -9,9 +9,8 @@ use crate::tenant::audit::Event;
 use crate::tenant::domain::normalise_host;
 use crate::tenant::registry::Registry;
 use crate::tenant::tenants::model::{Domain, Tenant};
-use crate::tenant::tenants::service::{
-    Authority, TenantError, change, check_parts, get, invalid, longest_lifetime,
-};
+use crate::tenant::tenants::parts::check_parts;
+use crate::tenant::tenants::service::{Authority, TenantError, change, get, invalid, longest_lifetime};
 use kernel::{Internet, Stored, TenantId};
 use protocol::b64url;
 use std::time::Duration;

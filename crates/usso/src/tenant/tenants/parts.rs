@@ -1,0 +1,59 @@
+//! The rules that need more of a tenant than one field.
+
+use super::model::Tenant;
+use super::service::{TenantError, invalid, invalid_at};
+use crate::tenant::hooks;
+use crate::tenant::messaging::{mail, providers};
+use crate::tenant::registry::Registry;
+use crate::tenant::settings::Config;
+use serde_json::{Map, Value};
+
+/// What is wrong with an object of settings: in which field, and in words.
+type Wrong = (&'static str, &'static str);
+
+/// Sizes; that its cookies stay within its own domains; that what it says of others can be right.
+pub(super) fn check_parts(tenant: &Tenant, registry: &Registry) -> Result<(), TenantError> {
+    if let Some(name) = tenant.oversized() {
+        return Err(invalid(name, "at most 64 KiB of JSON"));
+    }
+    check_messaging(&tenant.messaging)?;
+    hooks::check(tenant.config.extra()).map_err(|(name, why)| {
+        let place =
+            ["config", "integration", "hooks"].into_iter().chain(name.split('.')).filter(|p| !p.is_empty());
+        invalid_at(&place.collect::<Vec<_>>(), why)
+    })?;
+    match tenant.config.settings().cookie_domain {
+        Some(domain) if !tenant.may_share_cookies_within(&domain, registry.base().host()) => {
+            let msg = "must be one of the tenant's domains or what one of them lies below";
+            Err(invalid_at(&["config", "cookie_domain"], msg))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_messaging(messaging: &Map<String, Value>) -> Result<(), TenantError> {
+    let ways: [(&str, fn(&Map<String, Value>) -> Result<(), Wrong>); 2] =
+        [("email", mail::check), ("sms", providers::check)];
+    for (way, check) in ways {
+        match messaging.get(way) {
+            None | Some(Value::Null) => {}
+            Some(Value::Object(own)) => {
+                check(own).map_err(|(name, why)| invalid_at(&["messaging", way, name], why))?;
+            }
+            Some(_) => return Err(invalid_at(&["messaging", way], "must be an object")),
+        }
+    }
+    Ok(())
+}
+
+/// The default tenant's hosts carry the system administrator's session, so who may reach it is theirs to say.
+pub(super) fn check_shared(old: &Config, next: &Config) -> Result<(), TenantError> {
+    let (old, next) = (old.settings(), next.settings());
+    if old.cookie_domain != next.cookie_domain {
+        return Err(TenantError::SystemOnly("cookie_domain"));
+    }
+    if old.cors_origins != next.cors_origins {
+        return Err(TenantError::SystemOnly("cors_origins"));
+    }
+    Ok(())
+}
