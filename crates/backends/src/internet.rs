@@ -17,6 +17,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
 /// How long one question may take in all.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -32,20 +33,40 @@ pub struct InternetOptions {
     pub name_servers: Vec<SocketAddr>,
     /// The port files are fetched from.
     pub port: u16,
-    /// Whether files may be fetched from private addresses.
+    /// Whether private addresses may be asked, whoever has them.
     pub allow_private: bool,
+    /// Hosts that may have private addresses, and be asked without TLS; in lower case.
+    pub allow_hosts: Vec<String>,
+    /// Certificates in PEM of authorities trusted besides those of the system.
+    pub extra_authorities: Vec<u8>,
 }
+
+/// The certificates of the extra authorities are none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the file holds no certificate that can be read")]
+pub struct UnreadableAuthorities;
 
 /// The internet.
 pub struct PublicInternet {
     options: InternetOptions,
     resolver: OnceLock<Option<TokioResolver>>,
+    tls: OnceLock<Option<TlsConnector>>,
 }
 
 impl PublicInternet {
     /// The internet as seen from here. Nothing is asked before it is needed.
-    pub fn new(options: InternetOptions) -> Self {
-        Self { options, resolver: OnceLock::new() }
+    ///
+    /// # Errors
+    /// When the extra authorities can't be read.
+    pub fn new(options: InternetOptions) -> Result<Self, UnreadableAuthorities> {
+        // Later nobody would be there to read the error.
+        crate::web::authorities(&options.extra_authorities)?;
+        Ok(Self { options, resolver: OnceLock::new(), tls: OnceLock::new() })
+    }
+
+    /// What speaks TLS, made when it is first needed.
+    pub(crate) fn tls(&self) -> Option<&TlsConnector> {
+        self.tls.get_or_init(|| crate::web::connector(&self.options.extra_authorities)).as_ref()
     }
 
     fn resolver(&self) -> Option<&TokioResolver> {
@@ -67,8 +88,10 @@ impl PublicInternet {
         Some(texts.collect())
     }
 
-    pub(crate) fn allows_private(&self) -> bool {
+    /// Whether a host may have private addresses, and be asked without TLS.
+    pub(crate) fn may_be_private(&self, host: &str) -> bool {
         self.options.allow_private
+            || self.options.allow_hosts.iter().any(|own| own.eq_ignore_ascii_case(host))
     }
 
     pub(crate) async fn addresses(&self, host: &str) -> Option<Vec<IpAddr>> {
@@ -77,7 +100,8 @@ impl PublicInternet {
             Ok(address) => vec![address],
             Err(_) => self.resolver()?.lookup_ip(absolute(host)).await.ok()?.iter().collect(),
         };
-        let usable = found.into_iter().filter(|address| self.options.allow_private || is_public(*address));
+        let may_be_private = self.may_be_private(host);
+        let usable = found.into_iter().filter(|address| may_be_private || is_public(*address));
         Some(usable.take(MAX_ADDRESSES).collect())
     }
 

@@ -383,6 +383,25 @@ async fn a_kind_that_was_not_prepared_is_refused() {
 }
 
 #[tokio::test]
+async fn a_database_goes_on_after_a_rest() {
+    static TIDIED: AtomicU64 = AtomicU64::new(0);
+    let directory = Directory::new();
+    let (storage, tenant) = prepared(&directory.database()).await;
+    let notes = tenant.records::<Note>();
+    notes.insert(Note::new("a"), Vec::new()).await.unwrap();
+    for id in ["b", "c"] {
+        let tidy = || {
+            TIDIED.fetch_add(1, Ordering::Relaxed);
+        };
+        storage.rest(tidy).await;
+        notes.insert(Note::new(id), Vec::new()).await.unwrap();
+        assert_eq!(notes.page(Query::all("notes")).await.unwrap().total, if id == "b" { 2 } else { 3 });
+        assert!(notes.find(&Note::key("a")).await.unwrap().is_some());
+    }
+    assert!(TIDIED.load(Ordering::Relaxed) >= 2, "the writer's thread has had its turns");
+}
+
+#[tokio::test]
 async fn a_list_by_tag_is_read_from_its_index_in_order() {
     let directory = Directory::new();
     let (_storage, tenant) = prepared(&directory.database()).await;

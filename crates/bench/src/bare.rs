@@ -129,6 +129,16 @@ async fn token(State(bare): State<Arc<Bare>>) -> Response {
     }
 }
 
+async fn sign(State(bare): State<Arc<Bare>>) -> Response {
+    match sign_compact(&bare.header, &Claims::example("access"), &bare.signing) {
+        Ok(access_token) => Json(
+            serde_json::json!({ "access_token": access_token, "token_type": "Bearer", "expires_in": 3600 }),
+        )
+        .into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
 /// Serves the bare routes on the loopback address with two worker threads until the process ends.
 ///
 /// # Errors
@@ -140,6 +150,7 @@ pub fn serve(port: u16) -> io::Result<()> {
         .route("/verify", get(verify))
         .route("/verify-sign", post(verify_sign))
         .route("/token", get(token))
+        .route("/sign", post(sign))
         .with_state(state);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {

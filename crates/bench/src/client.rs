@@ -37,6 +37,27 @@ pub fn request(
     text.into_bytes()
 }
 
+/// Formats a request with a form and further headers.
+pub fn form(addr: SocketAddr, path: &str, headers: &[(&str, &str)], body: &str) -> Vec<u8> {
+    let mut text = format!("POST {path} HTTP/1.1\r\nHost: localhost:{}\r\n", addr.port());
+    for (name, value) in headers {
+        text.push_str(&format!("{name}: {value}\r\n"));
+    }
+    let kind = "application/x-www-form-urlencoded";
+    text.push_str(&format!("Content-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
+    text.into_bytes()
+}
+
+/// Formats a request without a body and with further headers.
+pub fn get(addr: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Vec<u8> {
+    let mut text = format!("GET {path} HTTP/1.1\r\nHost: localhost:{}\r\n", addr.port());
+    for (name, value) in headers {
+        text.push_str(&format!("{name}: {value}\r\n"));
+    }
+    text.push_str("\r\n");
+    text.into_bytes()
+}
+
 /// What the head of an answer says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Head {

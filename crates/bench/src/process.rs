@@ -100,15 +100,18 @@ impl Server {
         (port, path): (u16, &str),
         environment: &[(&str, String)],
     ) -> io::Result<Self> {
-        let mut command = Command::new(binary);
-        command
-            .env_clear()
-            .env("SYSTEM_PASSWORD", SYSTEM_PASSWORD)
-            .envs(environment.iter().map(|(name, value)| (name, value)))
-            .current_dir(data)
-            .arg("--data-dir")
-            .arg(data)
-            .args(["--port", &port.to_string(), "--base-url", BASE_URL]);
+        let mut command = usso_command(binary, data, port, BASE_URL);
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
+        Self::start(command, port, &data.join("server.log"), path)
+    }
+
+    /// Starts it as an installation that browsers reach where it listens: its pages lead to themselves.
+    ///
+    /// # Errors
+    /// As [`Server::usso`].
+    pub fn usso_for_browsers(binary: &Path, data: &Path, path: &str) -> io::Result<Self> {
+        let port = free_port()?;
+        let command = usso_command(binary, data, port, &format!("http://localhost:{port}"));
         Self::start(command, port, &data.join("server.log"), path)
     }
 
@@ -187,6 +190,18 @@ impl Server {
         self.kill()?;
         Err(Error::other("the server did not end within 10 s of SIGTERM"))
     }
+}
+
+fn usso_command(binary: &Path, data: &Path, port: u16, base_url: &str) -> Command {
+    let mut command = Command::new(binary);
+    command
+        .env_clear()
+        .env("SYSTEM_PASSWORD", SYSTEM_PASSWORD)
+        .current_dir(data)
+        .arg("--data-dir")
+        .arg(data)
+        .args(["--port", &port.to_string(), "--base-url", base_url]);
+    command
 }
 
 impl Drop for Server {

@@ -22,6 +22,8 @@ pub enum Topic {
     Tally,
     /// A checkpoint of the audit log that is to be signed.
     Checkpoint,
+    /// The end of a session, of which applications are told.
+    Logout,
 }
 
 impl Topic {
@@ -34,14 +36,23 @@ impl Topic {
             Self::Webhook => "webhook",
             Self::Tally => "tally",
             Self::Checkpoint => "checkpoint",
+            Self::Logout => "logout",
         }
     }
 
     /// Reads the stored name.
     pub fn from_stored(text: &str) -> Option<Self> {
-        [Self::Audit, Self::Invalidation, Self::Message, Self::Webhook, Self::Tally, Self::Checkpoint]
-            .into_iter()
-            .find(|t| t.as_str() == text)
+        [
+            Self::Audit,
+            Self::Invalidation,
+            Self::Message,
+            Self::Webhook,
+            Self::Tally,
+            Self::Checkpoint,
+            Self::Logout,
+        ]
+        .into_iter()
+        .find(|t| t.as_str() == text)
     }
 }
 

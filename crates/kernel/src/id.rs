@@ -134,6 +134,8 @@ id!(/// An invitation to a workspace: `invitation_…`.
     InvitationId, "invitation_");
 id!(/// A signing key, and the `kid` it is published under: `key_…`.
     KeyId, "key_");
+id!(/// An OAuth client: `client_…`.
+    ClientId, "client_");
 id!(/// The `jti` of a token: `jwt_…`.
     TokenId, "jwt_");
 

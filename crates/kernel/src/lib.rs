@@ -28,8 +28,8 @@ pub use document::{Document, Revision};
 pub use effect::{Effect, Position, Settlement, StoredEffect, Topic};
 pub use ephemeral::Ephemeral;
 pub use id::{
-    AgentId, GatewayRouteId, InvitationId, KeyId, ReferralId, RoleId, SessionId, TenantId, TokenId, UserId,
-    WorkspaceId,
+    AgentId, ClientId, GatewayRouteId, InvitationId, KeyId, ReferralId, RoleId, SessionId, TenantId, TokenId,
+    UserId, WorkspaceId,
 };
 pub use internet::{Internet, NoAnswer, WebAnswer, WebRequest};
 pub use messenger::{Channel, Letter, MailServer, Messenger, SendError};

@@ -223,6 +223,13 @@ pub trait Storage: Send + Sync + 'static {
     /// System: answers when the database does.
     fn ping(&self) -> BoxFuture<'_, Result<(), StorageError>>;
 
+    /// System: gives back the memory that is only held to be quicker, as the process has come to rest. `tidy` is called
+    /// on each thread of the storage's own.
+    fn rest(&self, tidy: fn()) -> BoxFuture<'_, ()> {
+        let _ = tidy;
+        Box::pin(async {})
+    }
+
     /// System: waits for writes under way and closes; later calls answer `Unavailable`.
     fn close(&self) -> BoxFuture<'_, ()>;
 }

@@ -1,4 +1,5 @@
-//! Standards as pure functions: JOSE signatures and keys, sealing of secrets at rest, and the scope grammar.
+//! Standards as pure functions: JOSE signatures and keys, OAuth and OpenID Connect, sealing of secrets at rest,
+//! and the scope grammar.
 //!
 //! Nothing here does I/O, reads a clock or keeps global state. Keys are parsed once and then used from many
 //! threads, because signing and verifying tokens is what the product does most. Randomness is drawn only where a
@@ -9,6 +10,7 @@ mod digest;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod jose;
+pub mod oauth;
 pub mod scope;
 pub mod seal;
 pub mod totp;

@@ -6,6 +6,7 @@
 //! (RFC 5869): every label and context gives an independent key, and the master key itself encrypts nothing.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, Prk, Salt};
@@ -36,12 +37,12 @@ pub enum SealError {
     Crypto,
 }
 
-/// A key that seals and opens, and from which keys for narrower purposes are derived. Cheap to share between threads;
-/// its `Debug` shows the id only.
+/// A key that seals and opens, and from which keys for narrower purposes are derived. Cheap to share between threads,
+/// and small, as every open tenant has some: what the library computes of a key is made when it is used. Its `Debug`
+/// shows the id only.
 pub struct SealingKey {
     root: Prk,
-    aead: LessSafeKey,
-    key_id: String,
+    key_id: Arc<str>,
 }
 
 impl SealingKey {
@@ -52,14 +53,13 @@ impl SealingKey {
     pub fn from_master(master: &[u8; 32]) -> Result<Self, SealError> {
         let root = Salt::new(HKDF_SHA256, SALT).extract(master);
         let id = expand(&root, &["key id"])?;
-        let key_id = b64url::encode(id.split_at(KEY_ID_BYTES).0);
-        Self::from_root(root, key_id)
+        Ok(Self { root, key_id: b64url::encode(id.split_at(KEY_ID_BYTES).0).into() })
     }
 
-    fn from_root(root: Prk, key_id: String) -> Result<Self, SealError> {
-        let bytes = expand(&root, &["aes-256-gcm"])?;
+    fn aead(&self) -> Result<LessSafeKey, SealError> {
+        let bytes = expand(&self.root, &["aes-256-gcm"])?;
         let unbound = UnboundKey::new(&AES_256_GCM, bytes.as_ref()).map_err(|_| SealError::Crypto)?;
-        Ok(Self { root, aead: LessSafeKey::new(unbound), key_id })
+        Ok(LessSafeKey::new(unbound))
     }
 
     /// The id of the master key this key descends from: not secret, part of every sealed value.
@@ -83,7 +83,7 @@ impl SealingKey {
     /// [`SealError::Crypto`] if the library fails.
     pub fn derive(&self, label: &str, context: &str) -> Result<Self, SealError> {
         let bytes = expand(&self.root, &["seal", label, context])?;
-        Self::from_root(Salt::new(HKDF_SHA256, SALT).extract(bytes.as_ref()), self.key_id.clone())
+        Ok(Self { root: Salt::new(HKDF_SHA256, SALT).extract(bytes.as_ref()), key_id: self.key_id.clone() })
     }
 
     /// An independent authentication key for one purpose in one place.
@@ -92,7 +92,7 @@ impl SealingKey {
     /// [`SealError::Crypto`] if the library fails.
     pub fn derive_mac(&self, label: &str, context: &str) -> Result<MacKey, SealError> {
         let bytes = expand(&self.root, &["mac", label, context])?;
-        Ok(MacKey { key: hmac::Key::new(hmac::HMAC_SHA256, bytes.as_ref()) })
+        Ok(MacKey::from_secret(bytes.as_ref()))
     }
 
     /// Encrypts and authenticates with AES-256-GCM under a random 96-bit nonce. `aad` names the place the value
@@ -106,7 +106,7 @@ impl SealingKey {
         // The plaintext is copied once, into the buffer that the ciphertext overwrites.
         let mut ciphertext = Zeroizing::new(plaintext.to_vec());
         let tag = self
-            .aead
+            .aead()?
             .seal_in_place_separate_tag(
                 Nonce::assume_unique_for_key(nonce),
                 Aad::from(aad),
@@ -122,17 +122,18 @@ impl SealingKey {
     /// Opens a sealed value; the plaintext is erased when dropped.
     ///
     /// # Errors
-    /// [`SealError::Malformed`], [`SealError::OtherKey`] or [`SealError::Rejected`].
+    /// [`SealError::Malformed`], [`SealError::OtherKey`] or [`SealError::Rejected`]; [`SealError::Crypto`] if the
+    /// library fails.
     pub fn open(&self, aad: &[u8], sealed: &str) -> Result<Zeroizing<Vec<u8>>, SealError> {
         let (key_id, body) = split(sealed).ok_or(SealError::Malformed)?;
-        if key_id != self.key_id {
+        if *key_id != *self.key_id {
             return Err(SealError::OtherKey(key_id.to_owned()));
         }
         let bytes = b64url::decode(body).map_err(|_| SealError::Malformed)?;
         let (nonce, ciphertext) = bytes.split_first_chunk::<NONCE_LEN>().ok_or(SealError::Malformed)?;
         let mut buffer = Zeroizing::new(ciphertext.to_vec());
         let length = self
-            .aead
+            .aead()?
             .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(aad), buffer.as_mut_slice())
             .map_err(|_| SealError::Rejected)?
             .len();
@@ -175,21 +176,25 @@ fn expand(root: &Prk, parts: &[&str]) -> Result<Zeroizing<[u8; 32]>, SealError> 
 
 /// An HMAC-SHA256 key (RFC 2104). Its `Debug` shows nothing.
 pub struct MacKey {
-    key: hmac::Key,
+    secret: Zeroizing<Box<[u8]>>,
 }
 
 impl MacKey {
     /// A key agreed with somebody else, such as a webhook secret.
     #[must_use]
     pub fn from_secret(secret: &[u8]) -> Self {
-        Self { key: hmac::Key::new(hmac::HMAC_SHA256, secret) }
+        Self { secret: Zeroizing::new(secret.into()) }
+    }
+
+    fn key(&self) -> hmac::Key {
+        hmac::Key::new(hmac::HMAC_SHA256, &self.secret)
     }
 
     /// The 32-byte tag of a message.
     #[must_use]
     pub fn tag(&self, message: &[u8]) -> [u8; 32] {
         let mut out = [0; 32];
-        for (to, from) in out.iter_mut().zip(hmac::sign(&self.key, message).as_ref()) {
+        for (to, from) in out.iter_mut().zip(hmac::sign(&self.key(), message).as_ref()) {
             *to = *from;
         }
         out
@@ -198,13 +203,13 @@ impl MacKey {
     /// Begins the tag of a message that comes in parts.
     #[must_use]
     pub fn begin(&self) -> MacStream {
-        MacStream(hmac::Context::with_key(&self.key))
+        MacStream(hmac::Context::with_key(&self.key()))
     }
 
     /// True if this is the whole tag of the message; takes the same time wherever they differ.
     #[must_use]
     pub fn verify(&self, message: &[u8], tag: &[u8]) -> bool {
-        hmac::verify(&self.key, message, tag).is_ok()
+        hmac::verify(&self.key(), message, tag).is_ok()
     }
 }
 

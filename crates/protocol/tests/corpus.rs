@@ -36,3 +36,13 @@ fn strict_json_corpus_holds() {
 fn scope_parse_corpus_holds() {
     replay("scope_parse", fuzzing::scope_parse);
 }
+
+#[test]
+fn dpop_proof_corpus_holds() {
+    replay("dpop_proof", fuzzing::dpop_proof);
+}
+
+#[test]
+fn client_assertion_corpus_holds() {
+    replay("client_assertion", fuzzing::client_assertion);
+}

@@ -38,6 +38,9 @@ enum Command {
     Config(ConfigCommand),
     /// Print the OpenAPI document
     Openapi,
+    /// Print what every operation needs
+    #[command(hide = true)]
+    Permissions,
     /// Print the reference of error codes
     #[command(hide = true)]
     Errors,
@@ -119,6 +122,7 @@ enum AdminCommand {
 pub fn run(cli: Cli) -> Result<(), StartError> {
     match cli.command.unwrap_or(Command::Serve) {
         Command::Openapi => say(&router::openapi_json()?),
+        Command::Permissions => say(&crate::access_control::operations::table()),
         Command::Errors => say(&crate::http::error::reference()),
         Command::Config(ConfigCommand::Reference) => say(&config::reference()),
         Command::Config(ConfigCommand::Example) => say(&config::example()),
@@ -128,7 +132,7 @@ pub fn run(cli: Cli) -> Result<(), StartError> {
         }
         Command::Config(ConfigCommand::Print) => say(&Config::load(cli.flags)?.print()),
         Command::Health => runtime()?.block_on(probe::ready(&Config::load(cli.flags)?)),
-        Command::Serve => serve(&Config::load(cli.flags)?),
+        Command::Serve => serve(Config::load(cli.flags)?),
         Command::Upkeep(command) => upkeep::run(command, cli.flags),
         Command::Tenants(TenantsCommand::Create(args)) => {
             let config = Config::load(cli.flags)?;
@@ -155,9 +159,9 @@ pub fn run(cli: Cli) -> Result<(), StartError> {
     }
 }
 
-fn serve(config: &Config) -> Result<(), StartError> {
+fn serve(config: Config) -> Result<(), StartError> {
     let _log = logging::init(&config.log, config.server.debug)?;
-    runtime()?.block_on(startup::serve(config, |instance, port| {
+    let ready = |instance: &Instance, port| {
         let origin = instance.state.registry.base().origin();
         tracing::info!(%origin, port, version = env!("CARGO_PKG_VERSION"), "ready");
         if let Some(password) = &instance.generated_password {
@@ -166,7 +170,10 @@ fn serve(config: &Config) -> Result<(), StartError> {
                 tracing::warn!(%error, "the administrator's password could not be printed");
             }
         }
-    }))
+    };
+    // On the threads that give memory back at rest; this one never would what the start took.
+    let serving = async move { startup::serve(&config, ready).await };
+    runtime()?.block_on(async { tokio::spawn(serving).await? })
 }
 
 fn say_password(password: &SecretString) -> Result<(), StartError> {

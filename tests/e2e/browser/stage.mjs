@@ -17,12 +17,12 @@ const ROOT = resolve(HERE, "../../..");
 const BINARY = resolve(process.env.USSO_BIN ?? join(ROOT, "target/release/usso"));
 const LOGS = process.env.USSO_E2E_LOGS ?? join(ROOT, "target/e2e/logs");
 const PACKAGES = join(ROOT, "target/browser");
-const { chromium } = createRequire(join(PACKAGES, "package.json"))("playwright-core");
+export const { chromium } = createRequire(join(PACKAGES, "package.json"))("playwright-core");
 
 export const API = "/api/sso/v1";
 export const SYSTEM_PASSWORD = "canary-System-of-walnuts-7!";
 export const PASSWORD = "canary-Lantern-of-cactus-9!";
-const HOSTS = ["sso.test", "one.test", "two.test", "evil.test"];
+export const HOSTS = ["sso.test", "one.test", "two.test", "evil.test"];
 
 const FILES = {
   "/page": ["text/html", join(HERE, "page.html")],
@@ -32,7 +32,7 @@ const FILES = {
 };
 
 /** A certificate for all hosts, and the digest of its key by which Chromium trusts it. */
-function certificate(directory) {
+export function certificate(directory) {
   const [key, cert] = [join(directory, "key.pem"), join(directory, "cert.pem")];
   const names = HOSTS.map((host) => `DNS:${host}`).join(",");
   execFileSync("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days",
@@ -42,11 +42,11 @@ function certificate(directory) {
 }
 
 /** Starts the server on a free port; resolves once it is ready. */
-function serve(directory, { key, cert }) {
+export function serve(directory, { key, cert }, more = {}) {
   mkdirSync(LOGS, { recursive: true });
   const { PATH, HOME, LANG, TMPDIR } = process.env;
   const settings = { PORT: "0", BASE_URL: "https://sso.test", TLS_CERT: cert, TLS_KEY: key, SYSTEM_PASSWORD,
-    USSO__LOG__LEVEL: "info,usso=trace", USSO__LOG__ACCESS: "1" };
+    USSO__LOG__LEVEL: "info,usso=trace", USSO__LOG__ACCESS: "1", ...more };
   const given = Object.fromEntries(Object.entries({ PATH, HOME, LANG, TMPDIR }).filter(([, value]) => value));
   const child = spawn(BINARY, [], { cwd: directory, env: { ...given, ...settings }, stdio: ["ignore", "ignore", "pipe"] });
   const log = createWriteStream(join(LOGS, `browser-server-${process.pid}.log`));

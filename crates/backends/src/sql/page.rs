@@ -34,10 +34,30 @@ pub(super) enum Order {
     Unknown,
 }
 
-/// A list in SQL: each of `selects` selects order and id of the documents that fulfil one alternative.
+/// The documents that fulfil one alternative, and their order.
+#[derive(Debug)]
+struct Select {
+    /// Whether a document may come several times.
+    repeats: bool,
+    /// What the list is sorted by.
+    column: &'static str,
+    /// From where on.
+    rows: String,
+}
+
+impl Select {
+    /// Order and id of each.
+    fn ids(&self) -> String {
+        let Self { repeats, column, rows } = self;
+        let distinct = if *repeats { "DISTINCT " } else { "" };
+        format!("SELECT {distinct}{column} AS o, t.id AS id {rows}")
+    }
+}
+
+/// A list in SQL: each of `selects` selects the documents that fulfil one alternative.
 #[derive(Debug)]
 pub(super) struct Plan {
-    selects: Vec<String>,
+    selects: Vec<Select>,
     /// The direction of the order: `ASC` or `DESC`.
     pub(super) direction: &'static str,
     dialect: &'static Dialect,
@@ -62,27 +82,33 @@ impl Plan {
     /// How many match, counted up to a bound.
     pub(super) fn count(&self, bound: Option<u64>) -> String {
         let limit = bound.map(|n| format!(" LIMIT {n}")).unwrap_or_default();
-        format!("SELECT count(*) AS n FROM ({}{limit}) counted", self.matching(&limit))
+        let counted = match self.selects.as_slice() {
+            // Nothing is there twice, so nothing has to be told apart.
+            [Select { repeats: false, rows, .. }] => format!("SELECT 1 {rows}"),
+            _ => self.matching(&limit),
+        };
+        format!("SELECT count(*) AS n FROM ({counted}{limit}) counted")
     }
 
     /// All that match, of each alternative only what is left by the cut if the database needs to be told.
     fn matching(&self, cut: &str) -> String {
         if !self.dialect.guided || self.selects.len() < 2 {
-            return unite(self.selects.clone());
+            return unite(self.selects.iter().map(Select::ids).collect());
         }
-        let cut = |(n, select): (usize, &String)| format!("SELECT o, id FROM ({select}{cut}) s{n}");
+        let cut = |(n, select): (usize, &Select)| format!("SELECT o, id FROM ({}{cut}) s{n}", select.ids());
         unite(self.selects.iter().enumerate().map(cut).collect())
     }
 }
 
-/// Writes the SQL of a query. The most selective exact tag of each alternative should come first.
+/// Writes the SQL of a query. The most selective exact tag of each alternative should come first. Without `now` no
+/// document of the kind expires.
 pub(super) fn plan(
     dialect: &'static Dialect,
     tables: &KindTables,
     partition: &str,
     query: &Query,
     order: Order,
-    now: Timestamp,
+    now: Option<Timestamp>,
 ) -> Plan {
     let mut writer = Writer::new(dialect, tables, order);
     writer.filters(partition, query, now);
@@ -156,16 +182,15 @@ impl<'a> Writer<'a> {
         self.bind(Bound::Text(text.to_owned()))
     }
 
-    fn filters(&mut self, partition: &str, query: &Query, now: Timestamp) {
-        let partition = self.bind_text(partition);
-        let now = self.bind(Bound::Integer(now.unix_micros()));
-        let main = &self.tables.main;
-        let mut common = format!(
-            "t.partition = {partition} AND (t.expiring = 0 OR {})",
-            self.holds(&format!(
+    fn filters(&mut self, partition: &str, query: &Query, now: Option<Timestamp>) {
+        let mut common = format!("t.partition = {}", self.bind_text(partition));
+        if let Some(now) = now {
+            let (now, main) = (self.bind(Bound::Integer(now.unix_micros())), &self.tables.main);
+            let lives = self.holds(&format!(
                 "FROM {main} d WHERE d.partition = t.partition AND d.id = t.id AND d.expires_at > {now}"
-            ))
-        );
+            ));
+            common.push_str(&format!(" AND (t.expiring = 0 OR {lives})"));
+        }
         if let Order::Field(field) = self.order {
             common.push_str(&format!(" AND t.field = {}", self.bind_text(field)));
         }
@@ -178,11 +203,15 @@ impl<'a> Writer<'a> {
         self.common = common;
     }
 
-    fn select_tagged(&mut self, tags: &[TagMatch]) -> String {
+    fn selected(&self, repeats: bool, conditions: &str) -> Select {
+        let Self { source, common, .. } = self;
+        Select { repeats, column: self.column, rows: format!("FROM {source} t WHERE {common}{conditions}") }
+    }
+
+    fn select_tagged(&mut self, tags: &[TagMatch]) -> Select {
         // The row of the empty tag belongs to the list of everything; it must not match as a tag.
         if tags.iter().any(|tag| matches!(tag, TagMatch::Is(tag) if tag.is_empty())) {
-            let Self { source, column, common, .. } = self;
-            return format!("SELECT {column} AS o, t.id AS id FROM {source} t WHERE {common} AND 1 = 0");
+            return self.selected(false, " AND 1 = 0");
         }
         let driver = tags.iter().position(|tag| matches!(tag, TagMatch::Is(_))).unwrap_or(0);
         let mut tags: Vec<TagMatch> = tags.to_vec();
@@ -190,14 +219,13 @@ impl<'a> Writer<'a> {
         self.select(&tags)
     }
 
-    fn select(&mut self, tags: &[TagMatch]) -> String {
-        let mut conditions = String::new();
-        let mut distinct = "";
+    fn select(&mut self, tags: &[TagMatch]) -> Select {
+        let (mut conditions, mut repeats) = (String::new(), false);
         for (index, tag) in tags.iter().enumerate() {
             let condition = match tag {
                 TagMatch::Is(tag) if index == 0 => format!(" AND t.tag = {}", self.bind_text(tag)),
                 TagMatch::StartsWith(prefix) if index == 0 => {
-                    distinct = "DISTINCT ";
+                    repeats = true;
                     format!(" AND {}", self.within("t.tag", prefix))
                 }
                 TagMatch::Is(tag) => self.has_tag(tag),
@@ -205,18 +233,13 @@ impl<'a> Writer<'a> {
             };
             conditions.push_str(&condition);
         }
-        let Self { source, column, common, .. } = self;
-        format!("SELECT {distinct}{column} AS o, t.id AS id FROM {source} t WHERE {common}{conditions}")
+        self.selected(repeats, &conditions)
     }
 
-    fn select_list(&mut self, tags: &[&str]) -> String {
+    fn select_list(&mut self, tags: &[&str]) -> Select {
         let tags: Vec<String> =
             tags.iter().filter(|tag| !tag.is_empty()).map(|tag| self.bind_text(tag)).collect();
-        let Self { source, column, common, .. } = self;
-        let tags = tags.join(", ");
-        format!(
-            "SELECT DISTINCT {column} AS o, t.id AS id FROM {source} t WHERE {common} AND t.tag IN ({tags})"
-        )
+        self.selected(true, &format!(" AND t.tag IN ({})", tags.join(", ")))
     }
 
     fn has_tag(&mut self, tag: &str) -> String {

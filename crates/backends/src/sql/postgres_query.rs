@@ -74,7 +74,7 @@ impl Source<'_> {
         order: Order,
     ) -> Result<DocumentPage, Failure> {
         let query = self.rarest_first(partition, query.clone()).await?;
-        let plan = plan(&POSTGRES, &self.statements.tables, partition, &query, order, self.now);
+        let plan = plan(&POSTGRES, &self.statements.tables, partition, &query, order, Some(self.now));
         let bound = (query.count == Count::Bounded).then_some(COUNT_BOUND + 1);
         let sql = self.statements.page(&plan.ids(), &plan.count(bound), plan.direction);
         let texts: Vec<Text<'_>> = plan.bound.iter().map(text).collect();

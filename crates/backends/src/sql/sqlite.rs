@@ -398,6 +398,21 @@ impl Storage for SqliteStorage {
         })
     }
 
+    fn rest(&self, tidy: fn()) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let readers = self.readers.clone();
+            let resting = tokio::task::spawn_blocking(move || {
+                readers.points.rest();
+                readers.lists.rest();
+                tidy();
+            });
+            let rested = resting.await.map_err(|e| StorageError::Unavailable(e.to_string()));
+            if let Err(error) = rested.and(self.write(Write::Rest(tidy)).await) {
+                tracing::debug!(%error, "the database doesn't rest");
+            }
+        })
+    }
+
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             let (readers, writer) = (self.readers.clone(), self.end());

@@ -55,11 +55,26 @@ impl Pool {
         run(slot.lock().unwrap_or_else(PoisonError::into_inner).as_ref(), read)
     }
 
+    /// Waits for reads under way and gives back what was kept for the next.
+    pub(super) fn rest(&self) {
+        for slot in &self.connections {
+            slot.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(rest);
+        }
+    }
+
     /// Waits for reads under way and closes; later reads answer `Unavailable`.
     pub(super) fn close(&self) {
         for slot in &self.connections {
             slot.lock().unwrap_or_else(PoisonError::into_inner).take();
         }
+    }
+}
+
+/// Gives back a connection's pages and statements.
+pub(super) fn rest(connection: &Connection) {
+    connection.flush_prepared_statement_cache();
+    if let Err(error) = connection.release_memory() {
+        tracing::debug!(%error, "the database keeps its memory");
     }
 }
 
@@ -105,7 +120,8 @@ impl Source<'_> {
         let snapshot = connection.unchecked_transaction().map_err(unavailable)?;
         let query = self.rarest_first(connection, query).map_err(unavailable)?;
         let order = self.order(connection, &query).map_err(unavailable)?;
-        let plan = plan(&SQLITE, &self.statements.tables, self.partition, &query, order, self.now);
+        let now = self.has_expiring(connection).map_err(unavailable)?.then_some(self.now);
+        let plan = plan(&SQLITE, &self.statements.tables, self.partition, &query, order, now);
         let ids = page_ids(connection, &plan, &query).map_err(unavailable)?;
         let (total, total_exact) = total(connection, &plan, &query, ids.len()).map_err(unavailable)?;
         let mut documents = Vec::with_capacity(ids.len());
@@ -147,6 +163,11 @@ impl Source<'_> {
             expires_at: expires.map(Timestamp::from_unix_micros),
             body: row.get(9).map_err(unavailable)?,
         })
+    }
+
+    /// Whether any document of the kind expires: in lists of one whose documents don't, no row has to be looked at.
+    fn has_expiring(&self, connection: &Connection) -> rusqlite::Result<bool> {
+        connection.prepare_cached(&self.statements.has_expiring)?.exists([])
     }
 
     fn order(&self, connection: &Connection, query: &Query) -> rusqlite::Result<Order> {

@@ -38,6 +38,8 @@ pub(super) struct Statements {
     pub(super) sort_delete: String,
     /// Gives every document an empty value of a new sort attribute.
     pub(super) sort_backfill: String,
+    /// A document that expires, if there is any.
+    pub(super) has_expiring: String,
     /// Documents that have expired.
     pub(super) expired: String,
     /// Documents of a partition.
@@ -106,6 +108,7 @@ impl Statements {
                  SELECT partition, tag, created_at, id, expiring, ?1, x'' FROM {tags} WHERE true
                  ON CONFLICT DO NOTHING"
             ),
+            has_expiring: format!("SELECT 1 FROM {main} WHERE expires_at IS NOT NULL LIMIT 1"),
             expired: format!(
                 "SELECT partition, id FROM {main} WHERE expires_at IS NOT NULL AND expires_at <= ?1
                  ORDER BY expires_at LIMIT ?2"

@@ -9,6 +9,7 @@ use super::schema::KIND_ROW_PREFIX;
 use super::schema::SQLITE;
 use super::sqlite_change::{Change, Failure, Fields, Repeated, load_fields};
 use super::sqlite_open::{Lock, set_version, unavailable, version};
+use super::sqlite_query::rest;
 use super::sqlite_statements::Statements;
 use super::sqlite_transfer::load;
 use kernel::{Document, Effect, KindSpec, Located, Position, Revision, Settlement, StorageError, Timestamp};
@@ -71,6 +72,8 @@ pub(super) enum Write {
     Purge(Timestamp, u32),
     /// Removes at most so many documents of a partition.
     Drop(String, u32),
+    /// Gives memory back, and calls this.
+    Rest(fn()),
     /// Writes documents as they are.
     Load(Vec<(Arc<Statements>, Located)>),
 }
@@ -219,6 +222,11 @@ impl Writer {
             Write::Settle(settlements) => self.settle(settlements),
             Write::Purge(now, limit) => self.purge(*now, *limit, fields),
             Write::Drop(partition, limit) => self.drop_partition(partition, *limit, fields),
+            Write::Rest(tidy) => {
+                rest(&self.connection);
+                tidy();
+                Ok(0)
+            }
             Write::Load(documents) => load(&self.connection, documents, fields),
         }
     }

@@ -4,6 +4,7 @@
 mod authority;
 mod logins;
 mod memory;
+mod oidc;
 mod postgres;
 mod reads;
 mod refresh;
@@ -88,13 +89,14 @@ type Scenario = (&'static str, fn(&mut Bench) -> Result<Vec<Row>>);
 
 /// In this order: what hashes comes before the wait for idle memory, and 10,000 connections come last, because
 /// they leave a mark on the allocator.
-const SCENARIOS: [Scenario; 13] = [
+const SCENARIOS: [Scenario; 14] = [
     ("jwks", reads::key_set),
     ("me", reads::me),
     ("user", authority::user),
     ("apikeys-verify", authority::api_key),
     ("scope-check", authority::check),
     ("refresh", refresh::refresh),
+    ("oidc", oidc::oidc),
     ("login", logins::throughput),
     ("postgres", postgres::postgres),
     ("logins-half", logins::half_capacity),

@@ -3,6 +3,7 @@
 pub mod catalog;
 pub mod delegation;
 pub mod gateway;
+pub mod operations;
 pub mod permission;
 pub mod roles;
 pub mod visible;

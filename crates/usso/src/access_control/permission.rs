@@ -43,6 +43,8 @@ pub enum Resource {
     Referrals,
     /// Routes of a gateway.
     GatewayRoutes,
+    /// OAuth clients.
+    OauthClients,
     /// Roles.
     Roles,
     /// The scope catalog.
@@ -72,6 +74,7 @@ impl Resource {
             Self::Profiles => &["sso/profiles", "sso/profile"],
             Self::Referrals => &["sso/referrals", "sso/referral", "sso/referralcode"],
             Self::GatewayRoutes => &["sso/gatewayroutes", "sso/gatewayroute"],
+            Self::OauthClients => &["sso/oauth-clients", "sso/clients", "sso/client", "sso/oauthclient"],
             Self::Roles => &["sso/roles", "sso/role"],
             Self::ScopeCatalog => &["sso/scope-catalog", "sso/scopes"],
             Self::Sessions => &["sso/sessions", "sso/session", "sso/authsession"],
@@ -83,10 +86,22 @@ impl Resource {
     }
 }
 
+impl Resource {
+    /// Its name in scopes and messages.
+    pub fn name(self) -> &'static str {
+        self.paths().first().map_or("", |path| path.trim_start_matches("sso/"))
+    }
+}
+
 impl Permission {
     /// A verb on a resource.
     pub const fn new(verb: &'static str, resource: Resource) -> Self {
         Self { verb, resource }
+    }
+
+    /// The scope that grants this and nothing above it.
+    pub fn scope(&self) -> String {
+        format!("{}:{}", self.verb, self.resource.name())
     }
 
     /// Whether one of the held scopes grants this on an object with these attributes.
@@ -119,9 +134,7 @@ impl Problem for PermissionDenied {
     }
 
     fn detail(&self) -> Cow<'static, str> {
-        let path = self.0.resource.paths().first().copied().unwrap_or_default();
-        let name = path.trim_start_matches("sso/");
-        format!("{NEEDS}{}:{name}", self.0.verb).into()
+        format!("{NEEDS}{}", self.0.scope()).into()
     }
 }
 

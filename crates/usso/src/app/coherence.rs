@@ -88,6 +88,7 @@ impl Reader {
 pub fn forget_all(state: &AppState) {
     state.registry.forget_all();
     state.identity.forget_all();
+    state.integration.forget_all();
 }
 
 fn forget(state: &AppState, stale: &Stale) {
@@ -96,6 +97,7 @@ fn forget(state: &AppState, stale: &Stale) {
         Stale::User { tenant, id } => state.identity.drop_user(tenant, id),
         Stale::Agent { tenant, id } => state.identity.drop_agent(tenant, id),
         Stale::ApiKey { tenant, id } => state.identity.drop_api_key(tenant, id),
+        Stale::Client { tenant, id } => state.integration.clients().drop_client(tenant, id),
         Stale::Role { tenant, slug } => state.identity.roles().drop_role(tenant, slug),
         Stale::Workspace { tenant, id } => state.identity.workspaces().drop_workspace(tenant, id),
         Stale::Everything => forget_all(state),

@@ -9,12 +9,15 @@ use crate::http::AppState;
 use crate::identity::agents::usage as agents;
 use crate::identity::api_keys::service::write_usage;
 use crate::identity::users::removal;
+use crate::integration::logout::notices;
 use crate::tenant::audit::tally;
 use crate::tenant::messaging::post::Post;
 use crate::tenant::tenants::deletion;
 use crate::tenant::tenants::model::Tenant;
 use crate::tenant::usage;
-use kernel::{Position, Settlement, StorageError, StoredEffect, SystemScope, TenantId, Timestamp, Topic};
+use kernel::{
+    Effect, Position, Settlement, StorageError, StoredEffect, SystemScope, TenantId, Timestamp, Topic,
+};
 use protocol::seal::SealingKey;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -184,7 +187,7 @@ async fn carry_out(
         due.into_iter().partition(|stored| stored.effect.topic == Topic::Audit);
     let mut outcomes = recorder::record(system, master, events).await;
     let (messages, others): (Vec<_>, Vec<_>) =
-        others.into_iter().partition(|stored| stored.effect.topic == Topic::Message);
+        others.into_iter().partition(|stored| is_for_the_post(&stored.effect));
     let taken = post
         .map_or_else(|| put_off(&messages, system.now()), |post| post.take(messages.clone(), system.now()));
     for stored in others {
@@ -192,6 +195,7 @@ async fn carry_out(
         let outcome = match stored.effect.topic {
             Topic::Tally => tally::tell(&scope, &stored.effect.payload).await,
             Topic::Checkpoint => recorder::sign(system, master, &stored.partition).await,
+            Topic::Logout => notices::address(&scope, &stored.effect.payload).await,
             // Nothing makes these yet; keeping them for a version that knows them loses none.
             topic => Err(StorageError::Corrupt(format!("no worker for {}", topic.as_str()))),
         };
@@ -215,6 +219,11 @@ async fn carry_out(
     system.effects_settle(&settled).await?;
     let done = settled.iter().filter(|(_, settlement)| *settlement == Settlement::Done).count();
     away.map_or(Ok(done), Err)
+}
+
+/// Whether somebody outside is waited for.
+fn is_for_the_post(effect: &Effect) -> bool {
+    effect.topic == Topic::Message || notices::is_addressed(effect)
 }
 
 /// Where nothing is delivered, messages wait.

@@ -4,6 +4,7 @@
 pub mod archive;
 pub mod bootstrap;
 pub mod coherence;
+pub mod geoip;
 pub mod idle;
 pub mod jobs;
 pub mod lease;

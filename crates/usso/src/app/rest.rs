@@ -41,9 +41,14 @@ thread_local! {
 pub fn on_park() {
     let due = TURN.load(Ordering::Relaxed);
     if TAKEN.replace(due) != due {
-        for _ in 0..ALLOCATIONS {
-            drop(black_box(Vec::<u8>::with_capacity(BYTES)));
-        }
+        tidy();
+    }
+}
+
+/// Makes the allocator tidy up what this thread has.
+fn tidy() {
+    for _ in 0..ALLOCATIONS {
+        drop(black_box(Vec::<u8>::with_capacity(BYTES)));
     }
 }
 
@@ -59,6 +64,8 @@ pub async fn watch(state: AppState, mut stop: watch::Receiver<bool>) {
             _ = stop.changed() => return,
         }
         if activity.is_turn_due(state.requests()) {
+            // First what the database keeps for the next request, then the allocator's part in all of it.
+            state.registry.system().ports().storage.rest(tidy).await;
             TURN.fetch_add(1, Ordering::Relaxed);
         }
     }

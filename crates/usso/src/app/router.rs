@@ -1,6 +1,6 @@
 //! One list of routes, from which the router and the OpenAPI document are made.
 
-use crate::access_control::{catalog, gateway, roles};
+use crate::access_control::{catalog, gateway, operations, roles};
 use crate::app::archive;
 use crate::http::{AppState, docs, health};
 use crate::identity::sign_in::enrolment::routes as enrolment;
@@ -10,12 +10,18 @@ use crate::identity::{
     agents, api_keys, captcha, codes, links, onboarding, passkeys, qr, recovery, referrals, sessions, usage,
     users, workspaces,
 };
+use crate::integration::{
+    authorize, clients, consents, device, discovery, introspect, logout, par, registration, revoke, token,
+    userinfo,
+};
 use crate::tenant::{audit, keys, messaging, tenants};
+use crate::web;
 use axum::Router;
-use axum::response::Redirect;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use bytes::Bytes;
 use utoipa::OpenApi;
+use utoipa::openapi::extensions::Extensions;
+use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 
@@ -28,7 +34,7 @@ pub const API: &str = "/api/sso/v1";
     info(title = "USSO", description = "Multi-tenant single sign-on: sign-in, sessions, tokens, tenants. The system administrator \
             has every operation of every tenant at /admin/tenants/{tenant_id}/ and its path below /api/sso/v1.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")),
-    tags((name = "Authentication"), (name = "Sessions"), (name = "API keys"), (name = "Agents"), (name = "Roles"), (name = "Scope catalog"), (name = "Gateway routes"), (name = "Referrals"), (name = "Users"), (name = "Profiles"), (name = "Workspaces"), (name = "Tenants"), (name = "Keys"), (name = "Audit"), (name = "Health"))
+    tags((name = "Authentication"), (name = "Sessions"), (name = "API keys"), (name = "Agents"), (name = "Roles"), (name = "Scope catalog"), (name = "Gateway routes"), (name = "Referrals"), (name = "Users"), (name = "Profiles"), (name = "Workspaces"), (name = "Tenants"), (name = "Keys"), (name = "Audit"), (name = "OAuth"), (name = "OAuth clients"), (name = "Health"))
 )]
 struct Document;
 
@@ -65,12 +71,25 @@ fn described() -> OpenApiRouter<AppState> {
         .merge(archive::routes::router())
         .merge(tenants::public::routes::router())
         .merge(messaging::routes::router())
+        .merge(clients::routes::router())
+        .merge(consents::routes::router())
+        .merge(device::routes::router())
         .merge(keys::admin::routes::router())
         .merge(audit::routes::router());
     OpenApiRouter::with_openapi(Document::openapi())
         .nest(API, api)
         .merge(keys::routes::router())
         .merge(passkeys::routes::root())
+        .merge(discovery::routes::router())
+        .merge(authorize::routes::router())
+        .merge(token::routes::router())
+        .merge(par::routes::router())
+        .merge(registration::routes::router())
+        .merge(logout::routes::router())
+        .merge(device::routes::root())
+        .merge(userinfo::routes::router())
+        .merge(introspect::routes::router())
+        .merge(revoke::routes::router())
         .merge(health::router())
 }
 
@@ -93,11 +112,38 @@ fn aliases() -> Router<AppState> {
         .route("/health/ready", get(health::ready))
         .route("/health/serving", get(health::serving))
         .route("/.well-known/jwks.json", get(keys::routes::jwks))
+        .route("/.well-known/openid-configuration", get(discovery::routes::openid_configuration))
+        .route("/.well-known/oauth-authorization-server", get(discovery::routes::authorization_server))
+        .route(
+            "/oauth/authorize",
+            get(authorize::routes::authorize).post(authorize::routes::authorize_by_form),
+        )
+        .route("/oauth/token", post(token::routes::token))
+        .route("/oauth/par", post(par::routes::par))
+        .route("/oauth/register", post(registration::routes::register))
+        .route(
+            "/oauth/register/{client_id}",
+            get(registration::routes::get)
+                .put(registration::routes::put)
+                .delete(registration::routes::delete),
+        )
+        .route("/oauth/logout", get(logout::routes::logout).post(logout::routes::logout_by_form))
+        .route("/oauth/device_authorization", post(device::routes::begin))
+        .route("/oauth/userinfo", get(userinfo::routes::get).post(userinfo::routes::post))
+        .route("/oauth/introspect", post(introspect::routes::introspect))
+        .route("/oauth/revoke", post(revoke::routes::revoke))
         .merge(docs::router());
-    Router::new()
-        .nest(API, api)
-        .route("/website/jwks.json", get(keys::routes::jwks))
-        .route("/", get(|| async { Redirect::to("/api/sso/v1/docs") }))
+    let clients = Router::new()
+        .route("/oauth/clients", get(clients::routes::list).post(clients::routes::create))
+        .route(
+            "/oauth/clients/{client_id}",
+            get(clients::routes::get).patch(clients::routes::update).delete(clients::routes::delete),
+        )
+        .route("/oauth/clients/{client_id}/rotate-secret", post(clients::routes::rotate_secret))
+        .route("/oauth/consent", get(consents::routes::ask).post(consents::routes::decide))
+        .route("/oauth/consents", get(consents::routes::list))
+        .route("/oauth/consents/{client_id}", delete(consents::routes::withdraw));
+    Router::new().nest(API, api).merge(clients).route("/website/jwks.json", get(keys::routes::jwks))
 }
 
 /// The OpenAPI 3.1 document.
@@ -106,7 +152,27 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
     let components = document.components.get_or_insert_default();
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    document.paths.paths.values_mut().flat_map(operations_of).for_each(say_needs);
     document
+}
+
+fn operations_of(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let PathItem { get, put, post, delete, patch, .. } = item;
+    [get, put, post, delete, patch].into_iter().flatten()
+}
+
+/// Says of an operation which permission it needs: in words, and as `x-permissions` for programs.
+fn say_needs(operation: &mut Operation) {
+    let needs = operation.operation_id.as_deref().and_then(operations::needs);
+    let Some((needs, needed)) = needs.and_then(|needs| Some((needs, needs.permission()?))) else { return };
+    let scopes: Vec<String> = [Some(needed), needs.other()].iter().flatten().map(|p| p.scope()).collect();
+    let before = operation.description.take().map_or_else(String::new, |text| format!("{text}\n\n"));
+    operation.description = Some(format!("{before}Needs {needs}."));
+    let said = Extensions::from_iter([
+        ("x-permissions", serde_json::Value::from(scopes)),
+        ("x-own", needs.is_for_owners().into()),
+    ]);
+    operation.extensions.get_or_insert_default().merge(said);
 }
 
 /// The OpenAPI document as `docs/openapi.json` keeps it.
@@ -125,5 +191,5 @@ pub fn router(state: AppState) -> Router {
     state.auth_paths.get_or_init(|| auth_paths);
     state.openapi.get_or_init(|| Bytes::from(serde_json::to_vec(&document).unwrap_or_default()));
     let (described, _) = described().split_for_parts();
-    described.merge(aliases()).with_state(state)
+    described.merge(aliases()).merge(web::router()).with_state(state)
 }

@@ -5,7 +5,7 @@ use crate::access_control::gateway::model::GatewayRoute;
 use crate::access_control::roles::model::Role;
 use crate::app::lease::{self, Lease};
 use crate::app::tls::{self, Tls};
-use crate::app::{bootstrap, coherence, jobs, master_key, router, server};
+use crate::app::{bootstrap, coherence, geoip, jobs, master_key, router, server};
 use crate::config::{Config, DatabaseUrl, RedisUri};
 use crate::http::client_ip::TrustedProxies;
 use crate::http::edge::Edge;
@@ -17,10 +17,13 @@ use crate::identity::api_keys::model::{ApiKey, ApiKeyUsage};
 use crate::identity::credentials::{BreachedList, Cost, Hasher, HasherConfig};
 use crate::identity::referrals::model::Referral;
 use crate::identity::sessions::model::Session;
+use crate::identity::users::consents::Consent;
 use crate::identity::users::model::User;
 use crate::identity::users::removal::Erasure;
 use crate::identity::workspaces::invitations::model::Invitation;
 use crate::identity::workspaces::model::Workspace;
+use crate::integration::clients::model::Client;
+use crate::integration::device::model::DeviceRequest;
 use crate::tenant::Registry;
 use crate::tenant::audit::AuditEvent;
 use crate::tenant::audit::chain::AuditHead;
@@ -53,7 +56,7 @@ use tokio::sync::watch;
 pub type StartError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Every kind of record.
-pub fn kinds() -> [KindSpec; 22] {
+pub fn kinds() -> [KindSpec; 25] {
     [
         lease::Instance::spec(),
         lease::Turn::spec(),
@@ -65,6 +68,9 @@ pub fn kinds() -> [KindSpec; 22] {
         Referral::spec(),
         GatewayRoute::spec(),
         Erasure::spec(),
+        Consent::spec(),
+        Client::spec(),
+        DeviceRequest::spec(),
         Workspace::spec(),
         Invitation::spec(),
         Session::spec(),
@@ -221,9 +227,12 @@ pub async fn assemble(config: &Config, port: u16, ports: Ports) -> Result<Instan
     master_key::check(&system, &seal).await?;
     let origin = config.origin(port).to_string();
     let base = BaseUrl::parse(&origin).ok_or_else(|| format!("{origin} is not an origin"))?;
-    let internet = Arc::new(PublicInternet::new(internet(config)));
+    let internet = Arc::new(internet(config)?);
     let identity =
         Identity::new(Hasher::new(hasher(config))?, internet.clone()).with_breached(breached(config)?);
+    if let Some(file) = &config.server.geoip_file {
+        geoip::read(file, &identity)?;
+    }
     let state = Arc::new(crate::http::state::Services::new(
         Registry::new(system, seal, base).with_succession(succession(config)).with_delivery(delivery(config)),
         identity,
@@ -281,12 +290,20 @@ fn delivery(config: &Config) -> Delivery {
     }
 }
 
-fn internet(config: &Config) -> InternetOptions {
-    InternetOptions {
+fn internet(config: &Config) -> Result<PublicInternet, StartError> {
+    let outbound = &config.outbound;
+    let authorities = outbound.extra_ca_pem.as_deref().map(|path| {
+        std::fs::read(path)
+            .map_err(|e| format!("outbound.extra_ca_pem: {} can't be read: {e}", path.display()))
+    });
+    let options = InternetOptions {
         name_servers: config.tenants.name_servers.clone(),
         port: config.tenants.proof_port,
         allow_private: config.tenants.proof_from_private_addresses,
-    }
+        allow_hosts: outbound.allow_hosts.iter().map(|host| host.as_str().to_owned()).collect(),
+        extra_authorities: authorities.transpose()?.unwrap_or_default(),
+    };
+    Ok(PublicInternet::new(options).map_err(|e| format!("outbound.extra_ca_pem: {e}"))?)
 }
 
 fn http(config: &Config) -> HttpConfig {
@@ -322,6 +339,9 @@ pub async fn serve(config: &Config, mut ready: impl FnMut(&Instance, u16)) -> Re
     let instance = Arc::new(instance);
     let mut jobs = jobs::start(&instance, &stop);
     renewal.map(|renewal| jobs.spawn(renewal));
+    if let Some(file) = config.server.geoip_file.clone() {
+        jobs.spawn(geoip::keep_current(file, instance.state.clone(), stop.subscribe()));
+    }
     let (state, delay) = (instance.state.clone(), shutdown_delay(config));
     tokio::spawn(async move {
         asked_to_stop.await;

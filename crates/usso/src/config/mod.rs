@@ -13,6 +13,7 @@ mod keys;
 mod log;
 mod network;
 mod origin;
+mod outbound;
 mod reference;
 mod secret;
 mod security;
@@ -35,6 +36,7 @@ pub use keys::Keys;
 pub use log::{Level, Log, LogFormat};
 pub use network::Network;
 pub use origin::{HostName, Origin};
+pub use outbound::Outbound;
 pub use reference::{example, reference};
 pub use secret::{MasterKey, Secret};
 pub use security::Security;
@@ -51,7 +53,7 @@ use setting::{Key, Section};
 use std::collections::BTreeMap;
 
 /// Every section, in the order of the documentation.
-static ALL: [Section; 10] = [
+static ALL: [Section; 11] = [
     server::SECTION,
     storage::SECTION,
     security::SECTION,
@@ -62,6 +64,7 @@ static ALL: [Section; 10] = [
     hashing::SECTION,
     tenants::SECTION,
     keys::SECTION,
+    outbound::SECTION,
 ];
 
 /// Every key with its section.
@@ -92,6 +95,8 @@ pub struct Config {
     pub tenants: Tenants,
     /// `[keys]`
     pub keys: Keys,
+    /// `[outbound]`
+    pub outbound: Outbound,
     /// Where the values that aren't defaults came from, by `section.name`.
     sources: BTreeMap<&'static str, Source>,
 }

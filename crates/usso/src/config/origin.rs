@@ -120,7 +120,8 @@ impl HostName {
         ["localhost", "127.0.0.1", "dev.usso.io"].map(|name| Self(name.to_owned())).to_vec()
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    /// Reads a name without a port.
+    pub fn parse(text: &str) -> Option<Self> {
         if text.trim() != text || (text.contains(':') && !text.ends_with(']')) {
             return None;
         }

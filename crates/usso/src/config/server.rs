@@ -4,6 +4,7 @@ use crate::config::network::Network;
 use crate::config::origin::Origin;
 use crate::config::setting::{Invalid, section};
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 section! {
@@ -35,6 +36,9 @@ section! {
             env "SHUTDOWN_DELAY";
         /// Development mode: the log says more.
         debug: bool = false, env "DEBUG";
+        /// A GeoIP file (`.mmdb`, City or Country) that tells where sessions are; read again when it changes.
+        geoip_file: Option<PathBuf> = None, shown "none", example "\"/var/lib/GeoIP/GeoLite2-City.mmdb\"",
+            env "GEOIP_FILE";
         /// The name shown to users.
         project_name: String = "USSO".to_owned(), env "PROJECT_NAME";
     }

@@ -3,7 +3,8 @@
 //! A [`Caller`] exists only for a verified access token of this tenant whose session and user live now, or for one of its
 //! API keys whose user does; and for agents in the same two ways. The first credential present decides; there is no fall-through to a weaker one (contract 1.4).
 
-use crate::access_control::permission::{Permission, PermissionDenied, Resource, narrowed};
+use crate::access_control::operations::permission;
+use crate::access_control::permission::{Permission, PermissionDenied, narrowed};
 use crate::http::error::storage;
 use crate::http::visit::Visitor;
 use crate::http::{ApiError, AppState, Tenant, cookie, csrf};
@@ -17,12 +18,17 @@ use crate::identity::sessions::service;
 use crate::identity::users::credentials::check_sensitive;
 use crate::identity::users::model::User;
 use crate::identity::workspaces::access::Asker;
+use crate::integration::Browser;
+use crate::integration::access::{self, Holder};
+use crate::integration::clients::model::Client;
 use crate::tenant::Actor;
+use crate::tenant::dpop::{ProofError, use_up};
 use crate::tenant::verify::{Claims, TokenError, TokenType, verify};
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use http::{HeaderMap, header};
 use kernel::{ProblemKind, SessionId, Stored, TenantId, UserId};
+use protocol::oauth::dpop::DpopError;
 use std::sync::Arc;
 
 /// A user or agent of the tenant, signed in or by one of its API keys.
@@ -66,6 +72,17 @@ pub enum Principal {
         /// What it may now.
         scopes: Vec<String>,
     },
+    /// An OAuth client.
+    Client {
+        /// Which.
+        client: Arc<Stored<Client>>,
+        /// What its token says.
+        claims: Box<Claims>,
+        /// In whose name, if not its own.
+        delegation: Option<Box<Browser>>,
+        /// What its token may now.
+        scopes: Vec<String>,
+    },
 }
 
 /// By what an agent acts.
@@ -96,6 +113,8 @@ pub enum Presented<'a> {
 pub enum Source {
     /// A header a program sets on purpose.
     Header,
+    /// The same header, with the promise of a proof that the token is the sender's (RFC 9449 §7.1).
+    Dpop,
     /// A cookie a browser sends by itself.
     Cookie,
 }
@@ -108,6 +127,9 @@ pub fn presented(headers: &HeaderMap) -> Result<Option<Presented<'_>>, TokenErro
     if let Some(value) = only(headers, header::AUTHORIZATION.as_str())? {
         let bearer = match value.split_once(' ') {
             Some((scheme, bearer)) if scheme.eq_ignore_ascii_case("bearer") => bearer.trim(),
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case("dpop") => {
+                return Ok(Some(Presented::Token(token.trim(), Source::Dpop)));
+            }
             Some(_) => return Err(TokenError::Invalid),
             None => value,
         };
@@ -154,6 +176,10 @@ impl Caller {
                 None => Actor::User(user),
             },
             Principal::ApiKey { key, .. } => Actor::ApiKey { user, key: key.id.as_str().to_owned() },
+            Principal::Client { client, delegation, .. } => Actor::Client {
+                client: client.id.as_str().to_owned(),
+                user: delegation.as_ref().map(|own| own.user.id.as_str().to_owned()),
+            },
             Principal::Agent { agent, credential, .. } => {
                 let agent = agent.id.as_str().to_owned();
                 match credential {
@@ -171,7 +197,9 @@ impl Caller {
         match &self.principal {
             Principal::Session { narrowed: Some(scopes), .. } => scopes,
             Principal::Session { claims, .. } => claims.scopes.as_deref().unwrap_or_default(),
-            Principal::ApiKey { scopes, .. } | Principal::Agent { scopes, .. } => scopes,
+            Principal::ApiKey { scopes, .. }
+            | Principal::Agent { scopes, .. }
+            | Principal::Client { scopes, .. } => scopes,
         }
     }
 
@@ -182,6 +210,7 @@ impl Caller {
             | Principal::Agent { credential: AgentCredential::Session { session, .. }, .. } => {
                 Some(&session.id)
             }
+            Principal::Client { delegation, .. } => delegation.as_ref().map(|own| &own.session.id),
             Principal::ApiKey { .. } | Principal::Agent { .. } => None,
         }
     }
@@ -208,7 +237,17 @@ impl Caller {
         match &self.principal {
             Principal::ApiKey { key, .. }
             | Principal::Agent { credential: AgentCredential::ApiKey(key), .. } => Some(key),
-            Principal::Session { .. } | Principal::Agent { .. } => None,
+            Principal::Session { .. } | Principal::Agent { .. } | Principal::Client { .. } => None,
+        }
+    }
+
+    /// Whether it acts with what it was given and nothing else: an agent, or a client that isn't the tenant's own. Behind it
+    /// stands nobody who owns anything.
+    pub fn owns_nothing(&self) -> bool {
+        match &self.principal {
+            Principal::Agent { .. } => true,
+            Principal::Client { client, delegation, .. } => !client.is_first_party || delegation.is_none(),
+            Principal::Session { .. } | Principal::ApiKey { .. } => false,
         }
     }
 
@@ -216,7 +255,7 @@ impl Caller {
     pub fn agent(&self) -> Option<&Stored<Agent>> {
         match &self.principal {
             Principal::Agent { agent, .. } => Some(agent),
-            Principal::Session { .. } | Principal::ApiKey { .. } => None,
+            Principal::Session { .. } | Principal::ApiKey { .. } | Principal::Client { .. } => None,
         }
     }
 
@@ -227,6 +266,7 @@ impl Caller {
     pub fn check_sensitive(&self) -> Result<(), ApiError> {
         let session = match &self.principal {
             Principal::Session { session, .. } => Some(&session.record),
+            Principal::Client { delegation, .. } => delegation.as_ref().map(|own| &own.session.record),
             Principal::ApiKey { .. } | Principal::Agent { .. } => None,
         };
         Ok(check_sensitive(&self.tenant.scope, session)?)
@@ -244,6 +284,9 @@ impl Caller {
             | Principal::Agent { credential: AgentCredential::Session { session, .. }, .. } => {
                 session.id.as_str()
             }
+            Principal::Client { client, delegation, .. } => {
+                delegation.as_ref().map_or(client.id.as_str(), |own| own.session.id.as_str())
+            }
             Principal::ApiKey { key, .. }
             | Principal::Agent { credential: AgentCredential::ApiKey(key), .. } => key.id.as_str(),
         }
@@ -259,7 +302,7 @@ impl Caller {
     /// # Errors
     /// `NOT_FOUND` for the system administrator who acts from outside, and for agents.
     pub fn at_home(&self) -> Result<(), ApiError> {
-        if self.tenant.info.is_visit || self.agent().is_some() { Err(ApiError::not_found()) } else { Ok(()) }
+        if self.tenant.info.is_visit || self.owns_nothing() { Err(ApiError::not_found()) } else { Ok(()) }
     }
 
     /// Whether the caller is the system administrator, in their own tenant or as a visitor in another.
@@ -269,7 +312,7 @@ impl Caller {
 
     /// Whether the caller is the system administrator: of the default tenant, with the system scope.
     pub fn is_system(&self) -> bool {
-        let superadmin = Permission::new("superadmin", Resource::Tenants);
+        let superadmin = permission("create_tenant");
         *self.tenant.scope.id() == TenantId::default_tenant() && self.may(superadmin, &[])
     }
 }
@@ -280,7 +323,7 @@ impl<'a> From<&'a Caller> for Asker<'a> {
             user: &caller.user,
             scopes: caller.scopes(),
             workspace: caller.workspace.as_deref(),
-            is_visit: caller.tenant.info.is_visit || caller.agent().is_some(),
+            is_visit: caller.tenant.info.is_visit || caller.owns_nothing(),
             is_in_person: caller.is_in_person() && !caller.tenant.info.is_visit,
             actor: caller.actor(),
             client: caller.tenant.client(),
@@ -297,6 +340,36 @@ impl Caller {
         let user = Arc::new(agent.stand_in(&tenant.scope));
         let workspace = agent.workspace_id.clone();
         Ok(Self { tenant, principal: Principal::Agent { agent, credential, scopes }, user, workspace })
+    }
+}
+
+impl Caller {
+    /// A client, in its own name or in a user's. It may what its token says as far as it, and they, still may; but it isn't them.
+    async fn of_client(state: &AppState, tenant: Tenant, claims: Claims) -> Result<Self, ApiError> {
+        let scope = &tenant.scope;
+        let token = claims.scopes.as_deref().unwrap_or_default();
+        let (client, delegation, scopes, workspace) =
+            match access::holder((&state.identity, &state.integration), scope, &claims).await? {
+                Holder::Client(client) => {
+                    let scopes = access::held_by(&client, token);
+                    (client, None, scopes, None)
+                }
+                Holder::Delegate(browser, client) => {
+                    let workspace = claims.workspace_id.as_deref();
+                    let held =
+                        state.identity.held_in(scope, (&browser.session, &browser.user), workspace).await;
+                    let held = held.map_err(|e| storage(&e))?.ok_or(TokenError::Revoked)?;
+                    let scopes = narrowed(token, &held.scopes).unwrap_or_else(|| token.to_vec());
+                    (client, Some(Box::new(browser)), scopes, held.workspace)
+                }
+                Holder::User(_) | Holder::Agent(..) => return Err(TokenError::Invalid.into()),
+            };
+        let user = match &delegation {
+            Some(own) if client.is_first_party => own.user.clone(),
+            _ => Arc::new(User::stand_in(scope, client.title())),
+        };
+        let principal = Principal::Client { client, claims: Box::new(claims), delegation, scopes };
+        Ok(Self { tenant, principal, user, workspace })
     }
 }
 
@@ -345,8 +418,12 @@ impl Caller {
         if source == Source::Cookie && !parts.method.is_safe() {
             csrf::check(&tenant, &parts.headers)?;
         }
+        check_possession(&tenant, &claims, (token, source)).await?;
         if is_of_agent(&claims) {
             return Self::of_agent(state, tenant, claims).await;
+        }
+        if claims.client_id.is_some() {
+            return Self::of_client(state, tenant, claims).await;
         }
         let (session, user) = service::live(&state.identity, &tenant.scope, &claims).await?;
         // What the token's workspace gives: the session may have moved on to another one.
@@ -371,6 +448,26 @@ impl FromRequestParts<AppState> for OptionalCaller {
     }
 }
 
+/// A token bound to a key counts only with a proof of that key, and one that isn't is no DPoP token (RFC 9449 §7.1, §7.2).
+///
+/// # Errors
+/// `TOKEN_INVALID` for one that is sent as the other; `INVALID_DPOP_PROOF`.
+pub async fn check_possession(
+    tenant: &Tenant,
+    claims: &Claims,
+    (token, source): (&str, Source),
+) -> Result<(), ApiError> {
+    match (&claims.cnf, source) {
+        (None, Source::Header | Source::Cookie) => Ok(()),
+        (Some(bound), Source::Dpop) => match tenant.proof(Some(token)).map_err(ProofError::Invalid)? {
+            Some(proof) if proof.jkt == bound.jkt => Ok(use_up(&tenant.scope, &proof).await?),
+            Some(_) => Err(TokenError::Invalid.into()),
+            None => Err(ProofError::Invalid(DpopError::NotOne).into()),
+        },
+        _ => Err(TokenError::Invalid.into()),
+    }
+}
+
 fn not_authenticated() -> ApiError {
     ApiError::new(ProblemKind::Unauthenticated, "NOT_AUTHENTICATED", "Not authenticated")
 }
@@ -387,7 +484,7 @@ impl FromRequestParts<AppState> for SystemAdmin {
         if caller.is_system() {
             Ok(Self(caller))
         } else {
-            Err(PermissionDenied(Permission::new("superadmin", Resource::Tenants)).into())
+            Err(PermissionDenied(permission("create_tenant")).into())
         }
     }
 }

@@ -19,6 +19,13 @@ pub const OAUTH: &str = "usso-oauth";
 /// The cookie of a solved captcha.
 pub const CAPTCHA: &str = "usso-captcha";
 
+/// What the forms of a browser are bound to.
+pub const FORM: &str = "usso-form";
+/// The language somebody chose.
+pub const LANGUAGE: &str = "usso-lang";
+/// The accounts that are signed in in a browser.
+pub const ACCOUNTS: &str = "usso-accounts";
+
 /// Browsers keep a cookie at most 400 days.
 const DEVICE_MAX_AGE: i64 = 400 * 86_400;
 
@@ -75,6 +82,11 @@ pub fn set_device(headers: &mut HeaderMap, tenant: &Tenant, value: &str) {
 /// Sets the cookie of a solved captcha, for as many seconds as it is good.
 pub fn set_captcha(headers: &mut HeaderMap, tenant: &Tenant, proof: &str, expires_in: i64) {
     push(headers, tenant, (CAPTCHA, proof), expires_in, None);
+}
+
+/// Sets a cookie of the pages, for as many seconds; removes it for none.
+pub fn set(headers: &mut HeaderMap, tenant: &Tenant, cookie: (&str, &str), max_age: i64) {
+    push(headers, tenant, cookie, max_age, None);
 }
 
 /// Removes the token cookies, with the attributes they were set with.

@@ -2,8 +2,9 @@
 
 use crate::http::request_info::SharedInfo;
 use crate::http::tenant::select;
-use crate::http::{ApiError, AppState, RequestInfo, client_ip, cors, denied, visit};
+use crate::http::{ApiError, AppState, RequestInfo, client_ip, cors, denied, dpop, oauth, visit};
 use crate::tenant::{Selection, SelectionError, keys};
+use crate::web;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
@@ -22,7 +23,14 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TENANT_ID: HeaderName = HeaderName::from_static("x-tenant-id");
 
 /// Links that change something although their method is safe.
-const CHANGING_LINKS: [&str; 2] = ["/api/sso/v1/auth/logout", "/api/sso/v1/auth/refresh"];
+const CHANGING_LINKS: [&str; 6] = [
+    "/api/sso/v1/auth/logout",
+    "/api/sso/v1/auth/refresh",
+    "/api/sso/v1/oauth/authorize",
+    "/oauth/authorize",
+    "/api/sso/v1/oauth/logout",
+    "/oauth/logout",
+];
 
 /// Where anybody may post …
 const SIGN_IN: &str = "/api/sso/v1/auth/";
@@ -56,9 +64,10 @@ impl Edge {
         let (method, target) = (parts.method.clone(), parts.uri.path_and_query().cloned());
         let path = target.as_ref().map_or("/", PathAndQuery::path);
         let origin = parts.headers.get(header::ORIGIN).cloned();
+        let reader = web::Reader::of(&parts);
 
         let mut cross_origin = None;
-        if let Some(origin) = origin {
+        if let Some(origin) = origin.filter(|_| !oauth::is_authorize(path)) {
             let chosen = if cors::is_public(path) { None } else { Some(select(&self.state, &info).await) };
             let tenant = match chosen {
                 // Asking again further in would only take as long again.
@@ -76,7 +85,11 @@ impl Edge {
         };
         if let Some(error) = response.extensions_mut().remove::<ApiError>() {
             let allow = response.headers_mut().remove(header::ALLOW);
-            response = error.render(info.id());
+            let error = if oauth::is_endpoint(path) { error.for_clients() } else { error };
+            response = match &reader {
+                Some(reader) => web::render(&self.state, &info, reader, error).await,
+                None => error.render(info.id()),
+            };
             allow.map(|value| response.headers_mut().insert(header::ALLOW, value));
         }
         if let Some((origin, allowed)) = &cross_origin {
@@ -140,7 +153,10 @@ impl Edge {
     fn info(&self, parts: &Parts, path: Option<String>, (peer, is_tls): (IpAddr, bool)) -> SharedInfo {
         let headers = &parts.headers;
         let config = &self.state.http;
-        let is_public = parts.uri.path().starts_with(SIGN_IN);
+        let path_asked = parts.uri.path();
+        let is_public = path_asked.starts_with(SIGN_IN)
+            || !path_asked.starts_with("/api/")
+            || oauth::is_public(path_asked);
         let from = client_ip::resolve(peer, is_tls, headers, &self.state.http.trusted_proxies);
         let mut named = headers.get_all(TENANT_ID).iter();
         let header = named.next().map(|v| v.to_str().unwrap_or_default().to_owned());
@@ -154,6 +170,7 @@ impl Edge {
             selection: Selection { header, path, host: from.host },
             // Two hosts are as ambiguous as two ids (RFC 9112 §3.2): another hop may have read the other one.
             is_ambiguous: named.next().is_some() || headers.get_all(header::HOST).iter().nth(1).is_some(),
+            proof: dpop::presented(parts),
             is_visit: false,
             asker: std::sync::OnceLock::new(),
         })
@@ -184,6 +201,11 @@ pub(super) fn without_token(path: &str) -> &str {
 /// redirect would lose the body of a POST in some clients.
 pub(super) fn rewrite(uri: &mut Uri) -> Option<String> {
     let path = uri.path();
+    if let Some((document, tenant)) = inserted(path) {
+        let (tenant, path) = (tenant.to_owned(), document.to_owned());
+        replace_path(uri, &path);
+        return Some(tenant);
+    }
     let (tenant, rest) = match path.strip_prefix("/t/") {
         Some(after) => {
             let (id, rest) = after.split_once('/').unwrap_or((after, ""));
@@ -193,7 +215,21 @@ pub(super) fn rewrite(uri: &mut Uri) -> Option<String> {
         None => return None,
     };
     let trimmed = rest.trim_end_matches('/');
-    let path = if trimmed.is_empty() { "/" } else { trimmed };
+    replace_path(uri, if trimmed.is_empty() { "/" } else { trimmed });
+    tenant
+}
+
+/// A well-known document of an issuer with a path, which stands between the two (RFC 8414 section 3.1, RFC 8615
+/// section 3): `/.well-known/{document}/t/{tenant_id}`.
+fn inserted(path: &str) -> Option<(&str, &str)> {
+    const DOCUMENTS: [&str; 2] =
+        ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"];
+    let document = DOCUMENTS.into_iter().find(|document| path.starts_with(document))?;
+    let tenant = path.strip_prefix(document)?.strip_prefix("/t/")?.trim_end_matches('/');
+    (!tenant.is_empty() && !tenant.contains('/')).then_some((document, tenant))
+}
+
+fn replace_path(uri: &mut Uri, path: &str) {
     let target = match uri.query() {
         Some(query) => format!("{path}?{query}"),
         None => path.to_owned(),
@@ -201,7 +237,6 @@ pub(super) fn rewrite(uri: &mut Uri) -> Option<String> {
     let mut parts = std::mem::take(uri).into_parts();
     parts.path_and_query = PathAndQuery::try_from(target).ok();
     *uri = Uri::from_parts(parts).unwrap_or_default();
-    tenant
 }
 
 /// What a panic answers.
@@ -272,6 +307,15 @@ mod tests {
         assert_eq!(rewritten("/t/org_a/api/sso/v1/me"), ("/api/sso/v1/me".into(), Some("org_a".into())));
         assert_eq!(rewritten("/t/org_a"), ("/".into(), Some("org_a".into())));
         assert_eq!(rewritten("/t/org_a/x/?q=1"), ("/x?q=1".into(), Some("org_a".into())));
+    }
+
+    #[test]
+    fn a_well_known_document_may_stand_before_the_tenants_prefix() {
+        let wanted = ("/.well-known/oauth-authorization-server".into(), Some("org_a".into()));
+        assert_eq!(rewritten("/.well-known/oauth-authorization-server/t/org_a"), wanted);
+        let other = "/.well-known/oauth-authorization-server/t/";
+        assert_eq!(rewritten(other).1, None);
+        assert_eq!(rewritten("/.well-known/jwks.json/t/org_a").1, None);
     }
 
     #[test]

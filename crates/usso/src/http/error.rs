@@ -3,6 +3,7 @@
 //! A handler answers `Err(ApiError)`; the error travels in the response's extensions and the edge renders it, because
 //! only there the request id is known. Internal problems hide their text and are logged with that id.
 
+use crate::http::{error_page, oauth};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use kernel::problem::FieldError;
@@ -39,6 +40,16 @@ pub const CODES: &[(&str, u16, &str)] = &[
         "DOMAIN_NOT_VERIFIED",
         409,
         "What proves that a domain is the tenant's was not found where it should be.",
+    ),
+    (
+        "FORM_EXPIRED",
+        403,
+        "A form of the hosted pages that is not from this browser, or too old: open the page again.",
+    ),
+    (
+        "INVALID_DPOP_PROOF",
+        401,
+        "The proof that a token's key is the sender's is missing, wrong, outdated or was used before; the detail says why.",
     ),
     ("GONE", 410, "Used up or expired."),
     ("HOOK_DENIED", 403, "A validator of the tenant says no; the detail is what it says."),
@@ -128,6 +139,47 @@ pub const CODES: &[(&str, u16, &str)] = &[
         "Malformed JSON, duplicate members, missing fields, wrong types or values; see `errors`.",
     ),
     ("WEAK_PASSWORD", 400, "The password does not satisfy the tenant's policy; the detail says why."),
+    ("ACCESS_DENIED", 400, "OAuth: the user or the tenant said no."),
+    ("ACCOUNT_SELECTION_REQUIRED", 400, "OAuth: the user must choose an account, and no page may be shown."),
+    ("CONSENT_REQUIRED", 400, "OAuth: the user must be asked, and no page may be shown."),
+    ("AUTHORIZATION_PENDING", 400, "OAuth: nobody has entered the device's code yet."),
+    ("SLOW_DOWN", 400, "OAuth: the device asks too often; five seconds more between two requests."),
+    ("EXPIRED_TOKEN", 400, "OAuth: the device's code was not entered in time."),
+    (
+        "INVALID_CLIENT_METADATA",
+        400,
+        "OAuth: what a client says of itself contradicts itself, or can't be; the description says what.",
+    ),
+    ("INVALID_REDIRECT_URI", 400, "OAuth: an address that a client wants to be registered can't be."),
+    (
+        "INVALID_REQUEST_URI",
+        400,
+        "OAuth: a pushed request that is unknown, used, outdated, or another client's.",
+    ),
+    ("INSUFFICIENT_SCOPE", 403, "OAuth: the token is valid, but was not granted what this needs."),
+    (
+        "INVALID_CLIENT",
+        401,
+        "OAuth: no client of this tenant, or it did not prove to be it; which is not told.",
+    ),
+    (
+        "INVALID_GRANT",
+        400,
+        "OAuth: a code or refresh token that is unknown, used, outdated, or another client's.",
+    ),
+    (
+        "INVALID_REQUEST",
+        400,
+        "OAuth: a parameter is missing, malformed or there twice; the description says which.",
+    ),
+    ("INVALID_TARGET", 400, "OAuth: a resource this client may not ask a token for."),
+    ("LOGIN_REQUIRED", 400, "OAuth: the user must sign in, and no page may be shown."),
+    ("REQUEST_NOT_SUPPORTED", 400, "OAuth: request objects are not read."),
+    ("REQUEST_URI_NOT_SUPPORTED", 400, "OAuth: request objects are not fetched."),
+    ("UNAUTHORIZED_CLIENT", 400, "OAuth: the client is not registered for this."),
+    ("UNMET_AUTHENTICATION_REQUIREMENTS", 400, "OAuth: the user can't sign in as strongly as was asked for."),
+    ("UNSUPPORTED_GRANT_TYPE", 400, "OAuth: no such grant here."),
+    ("UNSUPPORTED_RESPONSE_TYPE", 400, "OAuth: only `code` is answered."),
     ("WORKSPACES_DISABLED", 403, "The tenant has switched workspaces off."),
 ];
 
@@ -141,12 +193,33 @@ pub struct ApiError {
     fields: Vec<FieldError>,
     /// Who caused an internal problem; for the log alone.
     source: Option<String>,
+    /// How clients of OAuth are told.
+    face: Face,
+}
+
+/// Who reads an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Face {
+    /// Users of the API: `error` is the reason phrase.
+    Api,
+    /// OAuth clients: `error` is a code of RFC 6749 section 5.2 and its successors.
+    Oauth,
+    /// A person in front of a browser.
+    Page,
 }
 
 impl ApiError {
     /// An error made at the edge itself.
     pub fn new(kind: ProblemKind, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, status: None, code, detail: detail.into(), fields: Vec::new(), source: None }
+        Self {
+            kind,
+            status: None,
+            code,
+            detail: detail.into(),
+            fields: Vec::new(),
+            source: None,
+            face: Face::Api,
+        }
     }
 
     /// A request that isn't valid.
@@ -157,6 +230,22 @@ impl ApiError {
     /// Nothing here.
     pub fn not_found() -> Self {
         Self::new(ProblemKind::NotFound, "NOT_FOUND", "Not found")
+    }
+
+    /// The same problem as OAuth clients are told of it.
+    #[must_use]
+    pub fn for_clients(mut self) -> Self {
+        if self.face == Face::Api {
+            self.face = Face::Oauth;
+        }
+        self
+    }
+
+    /// The same problem as a page.
+    #[must_use]
+    pub fn as_page(mut self) -> Self {
+        self.face = Face::Page;
+        self
     }
 
     /// The same problem under another status, for the few places where the contract asks for it.
@@ -201,8 +290,14 @@ impl ApiError {
         if let Some(source) = &self.source {
             tracing::error!(request_id, code = self.code, source, "request failed");
         }
+        if self.face == Face::Page {
+            return error_page::render(status, (self.code, &self.detail), request_id);
+        }
+        let for_clients = self.face == Face::Oauth;
+        let reason = status.canonical_reason().unwrap_or("Error");
         let view = ErrorView {
-            error: status.canonical_reason().unwrap_or("Error").to_owned(),
+            error: if for_clients { oauth::error_of(self.code, self.kind) } else { reason.to_owned() },
+            error_description: for_clients.then(|| oauth::printable(&self.detail)),
             detail: self.detail.clone().into_owned(),
             code: self.code.to_owned(),
             error_code: self.code.to_ascii_lowercase(),
@@ -213,13 +308,21 @@ impl ApiError {
         let mut response = (status, axum::Json(view)).into_response();
         let headers = response.headers_mut();
         match self.kind {
+            ProblemKind::Unauthenticated if self.code == "INVALID_CLIENT" => {
+                // Whatever it tried, a client may say who it is this way (RFC 6749 section 5.2, RFC 9110 section 15.5.2).
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"usso\""));
+            }
+            ProblemKind::Forbidden if self.code == "INSUFFICIENT_SCOPE" => {
+                let challenge = "Bearer realm=\"usso\", error=\"insufficient_scope\", scope=\"openid\"";
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+            }
             ProblemKind::Unauthenticated => {
-                let challenge = if self.code == "NOT_AUTHENTICATED" {
-                    HeaderValue::from_static("Bearer realm=\"usso\"")
-                } else {
-                    HeaderValue::from_static("Bearer realm=\"usso\", error=\"invalid_token\"")
+                let challenge = match self.code {
+                    "NOT_AUTHENTICATED" => "Bearer realm=\"usso\"",
+                    "INVALID_DPOP_PROOF" => "DPoP realm=\"usso\", error=\"invalid_dpop_proof\"",
+                    _ => "Bearer realm=\"usso\", error=\"invalid_token\"",
                 };
-                headers.insert(header::WWW_AUTHENTICATE, challenge);
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
             }
             ProblemKind::TooManyRequests { retry_after } | ProblemKind::Unavailable { retry_after } => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after));
@@ -241,6 +344,7 @@ impl<P: Problem> From<P> for ApiError {
             detail: problem.detail(),
             fields: problem.fields(),
             source: is_ours.then(|| problem.to_string()),
+            face: Face::Api,
         }
     }
 }
@@ -264,8 +368,11 @@ pub fn storage(error: &StorageError) -> ApiError {
 /// The error envelope.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct ErrorView {
-    /// The status's reason phrase.
+    /// The status's reason phrase; of the endpoints of OAuth one of its codes (RFC 6749 section 5.2).
     pub error: String,
+    /// The sentence again, from the endpoints of OAuth.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_description: Option<String>,
     /// One plain sentence.
     pub detail: String,
     /// A stable name, listed in `docs/errors.md`.

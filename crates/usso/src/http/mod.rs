@@ -4,6 +4,7 @@
 //! and error envelope on the way back. Extractors ([`tenant::Tenant`], [`caller::Caller`], [`json::Json`]) give handlers
 //! what they need in types.
 
+pub mod browser;
 pub mod caller;
 pub mod captcha;
 pub mod client_ip;
@@ -13,14 +14,18 @@ pub mod creating;
 pub mod csrf;
 mod denied;
 pub mod docs;
+pub mod dpop;
 pub mod edge;
 pub mod error;
+pub mod error_page;
+pub mod form;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod health;
 pub mod idempotency;
 pub mod json;
 pub mod list;
+pub mod oauth;
 pub mod own_page;
 pub mod redirect;
 pub mod request_info;

@@ -11,6 +11,15 @@ pub fn front_end(tenant: &Tenant, names: [&str; 2], usual: &str) -> String {
     set.unwrap_or(usual).to_owned()
 }
 
+/// The address of such a page as a browser is sent there: what lies on this host lies below the tenant's path.
+pub fn front_end_here(tenant: &Tenant, names: [&str; 2], usual: &str) -> String {
+    let page = front_end(tenant, names, usual);
+    match tenant.cookie_path().as_str() {
+        prefix if prefix != "/" && page.starts_with('/') => format!("{prefix}{page}"),
+        _ => page,
+    }
+}
+
 /// An address with one more parameter.
 pub fn with_param(url: &str, (name, value): (&str, &str)) -> String {
     let (page, fragment) = url.split_once('#').map_or((url, None), |(page, fragment)| (page, Some(fragment)));
@@ -32,4 +41,10 @@ pub fn found(target: &str, headers: HeaderMap) -> Response {
 pub fn wants_json(headers: &HeaderMap) -> bool {
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     accept.contains("application/json")
+}
+
+/// Whether a browser asks, which shows pages.
+pub fn wants_page(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    accept.contains("text/html")
 }

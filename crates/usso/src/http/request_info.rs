@@ -1,6 +1,6 @@
 //! What the edge found out about a request before any handler ran.
 
-use crate::http::cookie;
+use crate::http::{cookie, dpop};
 use crate::tenant::{Actor, ClientInfo, Selection, TenantScope};
 use http::HeaderValue;
 use std::net::IpAddr;
@@ -55,6 +55,8 @@ pub struct RequestInfo {
     pub selection: Selection,
     /// Whether it carried more than one `X-Tenant-ID` or `Host`.
     pub is_ambiguous: bool,
+    /// The proof of possession that came along.
+    pub proof: Option<dpop::Presented>,
     /// Whether the system administrator acts here from outside.
     pub is_visit: bool,
     /// Who turned out to ask, and where.

@@ -2,8 +2,11 @@
 
 use crate::http::client_ip::TrustedProxies;
 use crate::http::request_info::RequestId;
+use crate::http::tenant::Asked;
 use crate::identity::Identity;
+use crate::integration::{Context, Integration};
 use crate::tenant::Registry;
+use crate::tenant::TenantScope;
 use crate::tenant::messaging::post::Post;
 use bytes::Bytes;
 use kernel::{Internet, Messenger};
@@ -30,6 +33,8 @@ pub struct Services {
     pub registry: Registry,
     /// Users, sessions, tokens.
     pub identity: Identity,
+    /// OAuth and OpenID Connect.
+    pub integration: Integration,
     /// How the edge behaves.
     pub http: HttpConfig,
     /// Where others prove that a domain is theirs.
@@ -62,6 +67,7 @@ impl Services {
         Self {
             registry,
             identity,
+            integration: Integration::default(),
             http,
             internet,
             messenger,
@@ -71,6 +77,21 @@ impl Services {
             draining: AtomicBool::new(false),
             request_prefix,
             requests: AtomicU64::new(0),
+        }
+    }
+
+    /// What the services of OAuth are told of a request.
+    pub fn context<'a>(&'a self, tenant: &'a TenantScope, asked: &'a Asked) -> Context<'a> {
+        let (registry, identity, integration) = (&self.registry, &self.identity, &self.integration);
+        let internet = self.internet.as_ref();
+        Context {
+            registry,
+            identity,
+            integration,
+            internet,
+            tenant,
+            issuer: &asked.issuer,
+            peer: &asked.peer,
         }
     }
 

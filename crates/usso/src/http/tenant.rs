@@ -23,7 +23,21 @@ pub struct Tenant {
     pub info: SharedInfo,
 }
 
+/// Under which name a tenant was asked, and by whom.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// The issuer to write.
+    pub issuer: String,
+    /// The other end.
+    pub peer: ClientInfo,
+}
+
 impl Tenant {
+    /// Under which name it was asked, and by whom.
+    pub fn asked(&self) -> Asked {
+        Asked { issuer: self.issuer(), peer: self.client() }
+    }
+
     /// The issuer to write into tokens.
     pub fn issuer(&self) -> String {
         self.scope.profile().issuers.written(&self.addressed)

@@ -27,8 +27,6 @@ const FREE: u64 = 5;
 /// The longest pause, in seconds.
 const LONGEST_PAUSE: i64 = 900;
 
-const MINUTE: i64 = 60;
-
 /// Two budgets: of an identifier as seen from one client, and of an account's factor.
 #[derive(Debug, Clone)]
 pub struct Lane {
@@ -187,11 +185,29 @@ pub struct Source {
     pub purpose: &'static str,
     /// The address.
     pub ip: IpAddr,
-    /// How many there may be in a minute.
+    /// How many there may be …
     pub limit: u64,
+    /// … within this many seconds.
+    pub window: i64,
 }
 
-/// Counts a failure of a source. Answers the seconds until the next minute when it has had as many as it may; those
+impl Source {
+    fn id(&self) -> String {
+        OneTime::id_for(self.purpose, &[&ClientInfo::network_of(self.ip)])
+    }
+}
+
+/// Seconds until a source may fail again, when it has had as many failures as it may.
+///
+/// # Errors
+/// When the database is away.
+pub async fn spent(tenant: &TenantScope, source: &Source) -> Result<Option<u64>, StorageError> {
+    let budget = tenant.records::<OneTime>().get(&source.id()).await?;
+    let spent = budget.filter(|budget| failures(budget) >= source.limit);
+    Ok(spent.map(|budget| retry_after(budget.expires_at, tenant.now())))
+}
+
+/// Counts a failure of a source. Answers the seconds until it may fail again when it has had as many as it may; those
 /// beyond are not written. `spent`: the event of the last one.
 ///
 /// # Errors
@@ -201,15 +217,13 @@ pub async fn spend(
     source: &Source,
     spent: Effect,
 ) -> Result<Option<u64>, StorageError> {
-    let id = OneTime::id_for(source.purpose, &[&ClientInfo::network_of(source.ip)]);
     let now = tenant.now();
-    let budget = tenant.records::<OneTime>().get(&id).await?;
-    if let Some(budget) = budget.filter(|budget| failures(budget) >= source.limit) {
-        return Ok(Some(retry_after(budget.expires_at, now)));
+    if let Some(wait) = self::spent(tenant, source).await? {
+        return Ok(Some(wait));
     }
     let events = |count: u64| if count == source.limit { vec![spent.clone()] } else { Vec::new() };
-    let fixed = |old: Option<Timestamp>, _| old.unwrap_or_else(|| now.plus_seconds(MINUTE));
-    match count(tenant, &id, (events, fixed)).await {
+    let fixed = |old: Option<Timestamp>, _| old.unwrap_or_else(|| now.plus_seconds(source.window));
+    match count(tenant, &source.id(), (events, fixed)).await {
         // Many at once: they are being counted.
         Ok(_) | Err(StorageError::Contended) => Ok(None),
         Err(error) => Err(error),

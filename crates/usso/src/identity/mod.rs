@@ -28,7 +28,8 @@ pub mod usage;
 pub mod users;
 pub mod workspaces;
 
-use crate::access_control::permission::{Permission, Resource, narrowed};
+use crate::access_control::operations::permission;
+use crate::access_control::permission::{Permission, narrowed};
 use crate::access_control::roles::effective::{Effective, effective};
 use crate::access_control::roles::memory::Roles;
 use crate::tenant::TenantScope;
@@ -36,12 +37,13 @@ use crate::tenant::coherence::{Freshness, Stale};
 use agents::model::Agent;
 use kernel::cache::Cache;
 use kernel::{AgentId, Internet, KeyId, SessionId, StorageError, Stored, TenantId, UserId};
+use protocol::scope;
 use sessions::model::Session;
 use std::sync::Arc;
 use users::model::User;
 
 /// What acting in a user's name needs, as long as it lasts.
-pub const IMPERSONATE: Permission = Permission::new("admin", Resource::Users);
+pub const IMPERSONATE: Permission = permission("impersonate_user");
 
 /// How many live sessions, and how many users, are kept in memory.
 const CACHED: usize = 50_000;
@@ -59,6 +61,7 @@ pub struct Identity {
     social: social::memory::Providers,
     hooks: hooks::Hooks,
     breached: Option<Arc<credentials::BreachedList>>,
+    places: sessions::places::Places,
     freshness: Freshness,
 }
 
@@ -77,6 +80,7 @@ impl Identity {
             social: social::memory::Providers::default(),
             hooks: hooks::Hooks::new(internet),
             breached: None,
+            places: sessions::places::Places::default(),
             freshness: Freshness::default(),
         }
     }
@@ -127,6 +131,11 @@ impl Identity {
         &self.social
     }
 
+    /// Where addresses are.
+    pub fn places(&self) -> &sessions::places::Places {
+        &self.places
+    }
+
     /// What a user holds in a workspace, or outside of any. One they don't belong to, or that is gone or inactive, gives
     /// nothing.
     ///
@@ -148,7 +157,7 @@ impl Identity {
         effective(&self.roles, tenant, user.assigned(workspace), memory_counts).await
     }
 
-    /// What the user of a session holds in a workspace; impersonated, no more than who impersonates them holds now. None when
+    /// What the user of a session holds in a workspace, as far as the session was opened for; impersonated, no more than who impersonates them holds now. None when
     /// that one may not sign in any more.
     ///
     /// # Errors
@@ -160,6 +169,13 @@ impl Identity {
         workspace: Option<&str>,
     ) -> Result<Option<Effective>, StorageError> {
         let mut held = self.effective(tenant, user, workspace).await?;
+        if let Some(limit) = &session.scopes {
+            held.scopes = scope::common(limit, &held.scopes).into_iter().map(str::to_owned).collect();
+            // A role says more than the scopes that were given.
+            if !session.grant.as_ref().is_some_and(|grant| grant.is_first_party) {
+                held.roles.clear();
+            }
+        }
         let Some(actor) = &session.actor else { return Ok(Some(held)) };
         let Some(actor) = self.user(tenant, actor).await?.filter(|a| a.may_sign_in()) else {
             return Ok(None);

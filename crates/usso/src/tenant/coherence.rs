@@ -3,7 +3,9 @@
 //! A change of something cached commits an invalidation with itself, which every instance reads from the feed within
 //! a second, and is published after it, which is sooner. Losing a message loses nothing but time.
 
-use kernel::{AgentId, Effect, KeyId, Scope, SessionId, TenantId, Timestamp, Topic, UserId, WorkspaceId};
+use kernel::{
+    AgentId, ClientId, Effect, KeyId, Scope, SessionId, TenantId, Timestamp, Topic, UserId, WorkspaceId,
+};
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -45,6 +47,13 @@ pub enum Stale {
         tenant: TenantId,
         /// Which.
         id: KeyId,
+    },
+    /// An OAuth client.
+    Client {
+        /// Whose.
+        tenant: TenantId,
+        /// Which.
+        id: ClientId,
     },
     /// A role.
     Role {

@@ -105,6 +105,11 @@ impl IssuerSet {
         }
     }
 
+    /// The installation's own origin, where tenants are named by a header.
+    pub fn base_origin(&self) -> String {
+        self.base.origin()
+    }
+
     /// Whether a token with this `iss` may be this tenant's.
     pub fn accepts(&self, issuer: &str, now: Timestamp) -> bool {
         (self.is_default && issuer == self.base.origin())

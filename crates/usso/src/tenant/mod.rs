@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod coherence;
 pub mod domain;
+pub mod dpop;
 pub mod hooks;
 pub mod issuer;
 pub mod keys;

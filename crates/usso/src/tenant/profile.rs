@@ -16,8 +16,8 @@ use std::sync::atomic::AtomicU64;
 pub struct Profile {
     /// The record.
     pub tenant: Stored<Tenant>,
-    /// The effective settings.
-    pub settings: Settings,
+    /// The effective settings, shared by tenants that set nothing.
+    pub settings: Arc<Settings>,
     /// The parsed keys.
     pub keys: KeyRing,
     /// The issuers.

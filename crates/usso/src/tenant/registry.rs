@@ -9,6 +9,7 @@ use crate::tenant::domain::normalise_host;
 use crate::tenant::issuer::{Addressed, BaseUrl, IssuerSet};
 use crate::tenant::keys::{KeyRing, Succession};
 use crate::tenant::messaging::Delivery;
+use crate::tenant::settings::{Config, Settings};
 use crate::tenant::tenants::model::Tenant;
 use crate::tenant::usage::Requests;
 use crate::tenant::{Profile, TenantScope};
@@ -112,6 +113,8 @@ pub struct Registry {
     requests: Requests,
     delivery: Arc<Delivery>,
     tallies: Arc<Tallies>,
+    /// The settings of tenants that set nothing.
+    defaults: Arc<Settings>,
     /// After the database was away, when to ask it again; microseconds since the epoch.
     retry_at: AtomicI64,
 }
@@ -130,6 +133,7 @@ impl Registry {
             requests: Requests::default(),
             delivery: Arc::default(),
             tallies: Arc::default(),
+            defaults: Arc::new(Config::default().settings()),
             retry_at: AtomicI64::new(0),
         }
     }
@@ -321,14 +325,17 @@ impl Registry {
         self.tenants.clear();
     }
 
-    fn assemble(&self, tenant: Stored<Tenant>) -> Result<TenantScope, SelectionError> {
+    fn assemble(&self, mut tenant: Stored<Tenant>) -> Result<TenantScope, SelectionError> {
+        tenant.record.shrink();
         let id = tenant.record.id.clone();
         let now = self.system.now();
         let keys = KeyRing::open(&tenant.keys, &id, &self.seal, (&self.succession, now))
             .map_err(|e| SelectionError::Broken(id.clone(), e.to_string()))?;
         let broken = |e: protocol::seal::SealError| SelectionError::Broken(id.clone(), e.to_string());
+        let config = &tenant.config;
+        let settings = if config.is_default() { self.defaults.clone() } else { Arc::new(config.settings()) };
         let profile = Profile {
-            settings: tenant.config.settings(),
+            settings,
             issuers: IssuerSet::of(&tenant, &self.base),
             valid_until: keys.published().until,
             seal: self.seal.derive("tenant-secrets", id.as_str()).map_err(broken)?,

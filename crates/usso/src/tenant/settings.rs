@@ -112,6 +112,8 @@ const SETTINGS: &[Setting] = &[
     setting(None, "cookie_domain", Shape::Checked(cookie_domain), || Value::Null),
     setting(None, "audit.retention_days", Shape::IntOrNull(30, 36_500), || Value::Null),
     setting(None, "cors_origins", Shape::Each(0, origin), || json!([])),
+    setting(None, "oauth.registration", Shape::OneOf(&["off", "token", "open"]), || json!("off")),
+    setting(None, "oauth_public_base", Shape::Checked(public_base), || Value::Null),
 ];
 
 /// The settings as the record keeps them: nested names to values, only what was set, and unknown keys as they came.
@@ -226,6 +228,11 @@ impl Config {
         value.as_array().into_iter().flatten().filter_map(|v| v.as_str().map(str::to_owned)).collect()
     }
 
+    /// Whether nothing was set.
+    pub fn is_default(&self) -> bool {
+        self.set.is_empty()
+    }
+
     /// The effective settings, typed.
     pub fn settings(&self) -> Settings {
         Settings {
@@ -268,6 +275,12 @@ impl Config {
             captcha_tries: u64::try_from(self.int("image_captcha_tries")).unwrap_or(2),
             cookie_domain: self.text("cookie_domain"),
             cors_origins: self.texts("cors_origins"),
+            oauth_registration: match self.text("oauth.registration").as_deref() {
+                Some("token") => ClientRegistration::Token,
+                Some("open") => ClientRegistration::Open,
+                _ => ClientRegistration::Off,
+            },
+            oauth_public_base: self.text("oauth_public_base"),
             audit_retention_days: self.by_name("audit.retention_days").as_i64(),
         }
     }
@@ -282,6 +295,17 @@ pub enum Approval {
     Identifier,
     /// An administrator.
     ManualReview,
+}
+
+/// Whether applications register themselves (RFC 7591).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientRegistration {
+    /// No.
+    Off,
+    /// With the token or API key of somebody who may make clients.
+    Token,
+    /// Anybody.
+    Open,
 }
 
 /// The settings a tenant's behaviour depends on. Times are in seconds.
@@ -359,6 +383,10 @@ pub struct Settings {
     pub cors_origins: Vec<String>,
     /// After how many days events are removed; none: never.
     pub audit_retention_days: Option<i64>,
+    /// Whether applications register themselves.
+    pub oauth_registration: ClientRegistration,
+    /// Where the authorization endpoint is advertised, if not at the host's root (contract 9.7).
+    pub oauth_public_base: Option<String>,
 }
 
 fn check(shape: Shape, value: &Value) -> Result<(), String> {
@@ -439,6 +467,11 @@ fn cookie_domain(text: &str) -> Result<(), &'static str> {
     } else {
         Err("must be a host name in lower case with at least two labels")
     }
+}
+
+/// Where the authorization endpoint is advertised, if not at the host's root.
+fn public_base(text: &str) -> Result<(), &'static str> {
+    if text == "/api/sso/v1" { Ok(()) } else { Err("must be /api/sso/v1, the other place it is at") }
 }
 
 /// An origin exactly as browsers send it (RFC 6454 §6.2).

@@ -75,6 +75,18 @@ pub struct Claims {
     /// Who really acts (RFC 8693 section 4.1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub act: Option<Act>,
+    /// What an OAuth client was granted, in its words; of its tokens only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// The OAuth client it was issued to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// When the user signed in, seconds; of OAuth clients' tokens only (RFC 9068 section 2.2.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_time: Option<i64>,
+    /// The key it is bound to (RFC 7800 section 3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
     /// The user's custom claims; they stand at the top of the token, too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claims: Option<Map<String, Value>>,
@@ -83,11 +95,22 @@ pub struct Claims {
     pub g: Option<u32>,
 }
 
+/// The key a token is bound to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Confirmation {
+    /// Its thumbprint (RFC 9449 section 6.1).
+    pub jkt: String,
+}
+
 /// Who acts as the subject.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Act {
-    /// A user.
+    /// A user, or a client.
     pub sub: String,
+    /// Who acted before, if it was handed on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub act: Option<Box<Act>>,
 }
 
 impl Claims {
@@ -201,6 +224,22 @@ pub fn verified<T: DeserializeOwned>(
     }
     if claims.exp <= tenant.now().unix_seconds() {
         return Err(TokenError::Expired);
+    }
+    payload.claims().map_err(|_| TokenError::Invalid)
+}
+
+/// As [`verified`], whatever its age: for what a token of the past may still tell.
+///
+/// # Errors
+/// [`TokenError::Invalid`], [`TokenError::WrongType`].
+pub fn authenticated<T: DeserializeOwned>(
+    tenant: &TenantScope,
+    token: &str,
+    wanted: TokenType,
+) -> Result<T, TokenError> {
+    let (claims, payload) = opened(tenant, token)?;
+    if claims.token_type != wanted {
+        return Err(TokenError::WrongType);
     }
     payload.claims().map_err(|_| TokenError::Invalid)
 }

@@ -10,14 +10,14 @@ use std::collections::BTreeMap;
 /// What a bad request may be answered with.
 const REFUSALS: [u16; 6] = [400, 401, 403, 404, 413, 415];
 
-struct Operation {
-    id: String,
+pub(crate) struct Operation {
+    pub(crate) id: String,
     method: String,
     path: String,
     /// Whether the body may be absent.
     is_optional: bool,
     /// The fields, with the types each may have.
-    fields: BTreeMap<String, Vec<String>>,
+    pub(crate) fields: BTreeMap<String, Vec<String>>,
     required: Vec<String>,
 }
 
@@ -46,7 +46,9 @@ fn types_of(document: &Value, schema: &Value) -> Vec<String> {
 }
 
 /// Operations that change something and take no body.
-const BODILESS: [&str; 8] = [
+const BODILESS: [&str; 10] = [
+    "resend_user_identifier",
+    "reset_user_credential",
     "restore_tenant",
     "restore_user",
     "erase_user",
@@ -57,7 +59,7 @@ const BODILESS: [&str; 8] = [
     "agent_scopes",
 ];
 
-fn operations() -> Vec<Operation> {
+pub(crate) fn operations() -> Vec<Operation> {
     let document = serde_json::to_value(usso::app::router::openapi()).expect("JSON");
     let mut found = Vec::new();
     for (path, methods) in document["paths"].as_object().expect("paths") {
@@ -98,6 +100,7 @@ struct Walk {
     key: String,
     user: String,
     agent: String,
+    client: String,
     count: usize,
     wrong: Vec<String>,
 }
@@ -114,6 +117,8 @@ impl Walk {
         let user = user.str("id").to_owned();
         let agent = admin.post("/agents", json!({"name": "Target"})).await.expect(201);
         let agent = agent.str("id").to_owned();
+        let client = json!({"redirect_uris": ["https://a.example/"]});
+        let client = admin.post("/oauth/clients", client).await.expect(201).str("id").to_owned();
         let _ = admin.post("/roles", json!({"name": "Target", "slug": "target_role"})).await.expect(201);
         let _ = admin.post("/workspaces", json!({"name": "Target"})).await.expect(201);
         let member = json!({"user_id": user});
@@ -128,6 +133,7 @@ impl Walk {
             key,
             user,
             agent,
+            client,
             app,
             count: 0,
             wrong: Vec::new(),
@@ -156,6 +162,7 @@ impl Walk {
             .replace("{credential_id}", "credential_nobodys")
             .replace("{workspace_id}", "ws_target")
             .replace("{invitation_id}", &self.invitation)
+            .replace("{client_id}", &self.client)
             .replace("{service}", "target")
             .replace("{kid}", "key_nobody");
         let body = body.into();
@@ -175,6 +182,7 @@ impl Walk {
             "/workspaces",
             "/referrals",
             "/gatewayroutes",
+            "/oauth/clients",
         ]
         .iter()
         .any(|p| operation.path.contains(p));
@@ -269,6 +277,13 @@ fn good(operation: &str) -> Value {
         // Refused for what they say: with a right one every request would publish a key.
         "create_key" | "rotate_keys" => json!({"algorithm": "none"}),
         "update_key" => json!({"is_active": true}),
+        // Refused for what it says: with a right one every request would make a client.
+        "create_oauth_client" => json!({"redirect_uris": []}),
+        "update_oauth_client" => json!({"description": "Target"}),
+        "rotate_oauth_client_secret" => json!({"overlap_seconds": 60}),
+        // Refused, for registration is off.
+        "register_client" | "replace_registration" => json!({"redirect_uris": []}),
+        "answer_device" => json!({"user_code": "x", "approve": true}),
         "add_domain" => json!({"domain": "target.example"}),
         // Of a domain that isn't there.
         "verify_domain" => json!({"method": "dns"}),

@@ -292,6 +292,9 @@ fn generated_documents_are_up_to_date() {
     same("docs/errors.md", &usso::http::error::reference(), "usso errors");
     same("docs/configuration.md", &usso::config::reference(), "usso config reference");
     same("usso.example.toml", &usso::config::example(), "usso config example");
+    let guide = std::fs::read_to_string(root().join("docs/guide/permissions.md")).expect("a guide");
+    let table = usso::access_control::operations::table();
+    assert!(guide.contains(&table), "docs/guide/permissions.md: the table is `usso permissions`");
 }
 
 #[test]

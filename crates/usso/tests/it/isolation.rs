@@ -1,4 +1,5 @@
-//! Isolation: no operation, under no way of addressing, gives anybody anything of another tenant.
+//! Isolation: no operation, under no way of addressing, gives anybody anything of another tenant (checklist TEN-02, TEN-03,
+//! TEN-05: the forger, TEN-07: the administrator and the holder of a tenant).
 //!
 //! Generated from the OpenAPI document: every operation × caller × where the credential is × way of addressing × id. Among
 //! the callers are nobody, a user without the permission, one with it and nothing else, the tenant's administrator, another
@@ -19,7 +20,7 @@ const PUBLIC_PEM: &str = "-----BEGIN PUBLIC KEY-----\n\
 
 /// Who may do an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Needs {
+pub(crate) enum Needs {
     /// Nobody in particular: no credential is looked at, or one in the body.
     Nothing,
     /// A live session of the addressed tenant.
@@ -34,7 +35,7 @@ enum Needs {
 
 /// What the id in the path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Id {
+pub(crate) enum Id {
     None,
     Session,
     ApiKey,
@@ -55,6 +56,7 @@ fn making(path: &str) -> Value {
         "/roles" => json!({"name": "Role {n}", "description": CANARY}),
         "/referrals" => json!({"meta_data": {"for": CANARY}}),
         "/gatewayroutes" => json!({"slug": "route{n}", "title": CANARY}),
+        "/oauth/clients" => json!({"name": CANARY, "redirect_uris": ["https://{n}.example/"]}),
         "/users" => json!({"identifier": "made{n}@example.com", "name": CANARY}),
         "/workspaces" => json!({"name": "Workspace {n}", "description": CANARY}),
         other => panic!("{other} has no body here"),
@@ -62,20 +64,21 @@ fn making(path: &str) -> Value {
 }
 
 /// The paths things with ids are made by.
-const MADE: [&str; 6] = ["/agents", "/gatewayroutes", "/referrals", "/roles", "/users", "/workspaces"];
+const MADE: [&str; 7] =
+    ["/agents", "/gatewayroutes", "/oauth/clients", "/referrals", "/roles", "/users", "/workspaces"];
 
 /// What must hold for one operation.
-struct Row {
-    needs: Needs,
-    id: Id,
+pub(crate) struct Row {
+    pub(crate) needs: Needs,
+    pub(crate) id: Id,
     /// A body that works; with `{n}` made unique for each request.
-    body: Option<Value>,
+    pub(crate) body: Option<Value>,
     /// Bodies with credentials of tenant A, and the status each must get at tenant B.
     foreign: Vec<(Value, u16)>,
     /// A query with a credential of tenant A, and its status.
     query: Option<(String, u16)>,
     /// What those who may do it get with an id of their own.
-    own: u16,
+    pub(crate) own: u16,
 }
 
 const fn row(needs: Needs, id: Id) -> Row {
@@ -83,7 +86,7 @@ const fn row(needs: Needs, id: Id) -> Row {
 }
 
 /// The table: one row an operation.
-fn rows(world: &World) -> BTreeMap<&'static str, Row> {
+pub(crate) fn rows(world: &World) -> BTreeMap<&'static str, Row> {
     let a = &world.user_a;
     let registration = json!({"identifier": "fresh{n}@example.com", "secret": PASSWORD});
     let login = |identifier: &str, secret: &str| json!({"identifier": identifier, "secret": secret});
@@ -387,6 +390,8 @@ fn rows(world: &World) -> BTreeMap<&'static str, Row> {
             "rename_credential",
             Row { body: Some(json!({"name": "x"})), own: 404, ..row(Needs::Session, Id::Session) },
         ),
+        ("resend_user_identifier", Row { own: 404, ..row(Needs::Admin, Id::Made("/users")) }),
+        ("reset_user_credential", Row { own: 403, ..row(Needs::Admin, Id::Made("/users")) }),
         ("new_passkey_options", row(Needs::Session, Id::None)),
         (
             "register_passkey",
@@ -471,6 +476,68 @@ fn rows(world: &World) -> BTreeMap<&'static str, Row> {
         ("show_workspace_invitation", row(Needs::Nothing, Id::Invitation)),
         ("accept_workspace_invitation", row(Needs::Session, Id::Invitation)),
         ("decline_workspace_invitation", row(Needs::Session, Id::Invitation)),
+        ("list_oauth_clients", row(Needs::Admin, Id::None)),
+        (
+            "create_oauth_client",
+            Row {
+                body: Some(json!({"redirect_uris": ["https://{n}.example/"]})),
+                own: 201,
+                ..row(Needs::Admin, Id::None)
+            },
+        ),
+        ("get_oauth_client", row(Needs::Admin, Id::Made("/oauth/clients"))),
+        (
+            "update_oauth_client",
+            Row {
+                body: Some(json!({"description": "{n}"})),
+                ..row(Needs::Admin, Id::Made("/oauth/clients"))
+            },
+        ),
+        ("delete_oauth_client", Row { own: 204, ..row(Needs::Admin, Id::Made("/oauth/clients")) }),
+        ("rotate_oauth_client_secret", row(Needs::Admin, Id::Made("/oauth/clients"))),
+        // What a handle of one tenant is at another has a test of its own (oidc/isolation.rs).
+        ("get_oauth_consent", Row { own: 400, ..row(Needs::Session, Id::None) }),
+        ("decide_oauth_consent", Row { own: 400, ..row(Needs::Session, Id::None) }),
+        ("list_oauth_consents", row(Needs::Session, Id::None)),
+        ("withdraw_oauth_consent", Row { own: 404, ..row(Needs::Session, Id::Session) }),
+        ("openid_configuration", row(Needs::Nothing, Id::None)),
+        ("authorization_server_metadata", row(Needs::Nothing, Id::None)),
+        (
+            "authorize",
+            Row {
+                query: Some((format!("client_id={}", world.made_a["/oauth/clients"]), 400)),
+                ..row(Needs::Nothing, Id::None)
+            },
+        ),
+        ("authorize_by_form", Row { foreign: vec![(json!({}), 415)], ..row(Needs::Nothing, Id::None) }),
+        ("token", Row { foreign: vec![(json!({}), 415)], ..row(Needs::Nothing, Id::None) }),
+        (
+            "push_authorization_request",
+            Row { foreign: vec![(json!({}), 415)], ..row(Needs::Nothing, Id::None) },
+        ),
+        ("register_client", Row { foreign: vec![(json!({}), 400)], ..row(Needs::Nothing, Id::None) }),
+        ("get_registration", Row { foreign: vec![(json!({}), 401)], ..row(Needs::Nothing, Id::None) }),
+        ("replace_registration", Row { foreign: vec![(json!({}), 401)], ..row(Needs::Nothing, Id::None) }),
+        ("remove_registration", Row { foreign: vec![(json!({}), 401)], ..row(Needs::Nothing, Id::None) }),
+        ("end_session", row(Needs::Nothing, Id::None)),
+        ("end_session_by_form", Row { foreign: vec![(json!({}), 415)], ..row(Needs::Nothing, Id::None) }),
+        ("authorize_device", Row { foreign: vec![(json!({}), 415)], ..row(Needs::Nothing, Id::None) }),
+        // Refused for what they say: a wrong code is counted.
+        ("look_at_device", Row { own: 400, ..row(Needs::Session, Id::None) }),
+        (
+            "answer_device",
+            Row { body: Some(json!({"approve": true})), own: 400, ..row(Needs::Session, Id::None) },
+        ),
+        (
+            "introspect",
+            Row { foreign: vec![(json!({"token": a.access()}), 415)], ..row(Needs::Nothing, Id::None) },
+        ),
+        (
+            "revoke",
+            Row { foreign: vec![(json!({"token": a.access()}), 415)], ..row(Needs::Nothing, Id::None) },
+        ),
+        ("userinfo", row(Needs::Session, Id::None)),
+        ("userinfo_by_form", row(Needs::Session, Id::None)),
         (
             "list_audit_events",
             Row { query: Some((format!("actor={}", a.id()), 200)), ..row(Needs::Admin, Id::None) },
@@ -515,12 +582,12 @@ fn rows(world: &World) -> BTreeMap<&'static str, Row> {
     ])
 }
 
-struct World {
-    app: TestApp,
+pub(crate) struct World {
+    pub(crate) app: TestApp,
     a: TenantHandle,
-    b: TenantHandle,
+    pub(crate) b: TenantHandle,
     user_a: User,
-    user_b: User,
+    pub(crate) user_b: User,
     /// Somebody of B who holds every permission of this API, and nothing else: no role.
     holder_b: User,
     system: User,
@@ -534,13 +601,13 @@ struct World {
     /// The token of an invitation to a workspace of A.
     token_a: String,
     /// An audit event of A and one of B.
-    events: (String, String),
+    pub(crate) events: (String, String),
     /// A's own key, put to work against B.
     forged: String,
 }
 
 impl World {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let app = TestApp::new().await;
         let a = app.tenant("Company A", &["company-a.com"]).await;
         let b = app.tenant("Company B", &["company-b.com"]).await;
@@ -619,7 +686,7 @@ async fn make_key(user: &User) -> (String, String) {
 }
 
 /// Makes something and gives its id.
-async fn make(admin: &User, path: &str, serial: usize) -> String {
+pub(crate) async fn make(admin: &User, path: &str, serial: usize) -> String {
     let body = making(path).to_string().replace("{n}", &serial.to_string());
     let body: Value = serde_json::from_str(&body).expect("JSON");
     let body = if admin.tenant_id() == "org_company_b" {
@@ -638,13 +705,13 @@ async fn make_invitation(admin: &User, workspace: &str, serial: usize) -> String
 }
 
 /// An operation of the document.
-struct Operation {
-    id: String,
-    method: String,
-    path: String,
+pub(crate) struct Operation {
+    pub(crate) id: String,
+    pub(crate) method: String,
+    pub(crate) path: String,
 }
 
-fn operations() -> Vec<Operation> {
+pub(crate) fn operations() -> Vec<Operation> {
     let document = serde_json::to_value(usso::app::router::openapi()).expect("JSON");
     let mut all = Vec::new();
     for (path, methods) in document["paths"].as_object().expect("paths") {
@@ -807,7 +874,8 @@ async fn public(
 ) {
     let (who, credential, is_own, _) = caller;
     // Signing B's people out would end the walk; that their own sessions end is tested elsewhere.
-    if *is_own && operation.id.starts_with("logout") {
+    let signs_out = operation.id.starts_with("logout") || operation.id.starts_with("end_session");
+    if *is_own && signs_out {
         return;
     }
     // A refresh cookie of B's own works, and rotates as it should.
@@ -930,6 +998,8 @@ async fn guarded(
         let is_missing = matches!(*kind, "foreign" | "random");
         let wanted: u16 = match (is_own, row.needs) {
             (false, _) => 401,
+            // Other sites may read the answer: cookies don't count.
+            (true, _) if operation.id.starts_with("userinfo") && in_cookie => 401,
             (true, Needs::System) => 403,
             (true, Needs::Admin) if !is_admin => 403,
             (true, Needs::Member) if !is_admin => 404,
@@ -993,10 +1063,13 @@ async fn no_operation_leaks_through_the_door_of_the_system_administrator() {
 const API: &str = "/api/sso/v1";
 const DOORS: [&str; 2] = ["/admin/tenants/org_company_b", "/api/sso/v1/admin/tenants/org_company_b"];
 
+/// What only somebody who is signed in here can do.
+const NOT_FOR_VISITORS: [&str; 4] = ["me", "create_api_key", "get_oauth_consent", "decide_oauth_consent"];
+
 /// What the operation does for the system administrator: as for B's own, and A's things look like nothing.
 async fn visit(walk: &mut Walk<'_>, operation: &Operation, row: &Row, (cell, name): (Cell<'_>, &str)) {
     // Signing in or out, and what needs a thing of one's own, has its own tests.
-    if row.needs == Needs::Nothing || ["me", "create_api_key"].contains(&operation.id.as_str()) {
+    if row.needs == Needs::Nothing || NOT_FOR_VISITORS.contains(&operation.id.as_str()) {
         return;
     }
     let made = |path: &str| {

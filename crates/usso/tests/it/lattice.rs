@@ -1,4 +1,4 @@
-//! No credential exceeds its maker: random role lattices, random grants, and one invariant.
+//! No credential exceeds its maker: random role lattices, random grants, and one invariant (checklist API-03).
 //!
 //! Whatever anybody does, nobody gains by it what the one who did it doesn't hold: of every user in and outside of every
 //! workspace, of every API key, of every agent and of every session in somebody's name, what it may do after a request is covered by what

@@ -12,6 +12,8 @@ mod app;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod checklist;
+#[cfg(test)]
 mod connections;
 #[cfg(test)]
 mod deploy;
@@ -28,6 +30,10 @@ mod keys;
 #[cfg(test)]
 mod lattice;
 #[cfg(test)]
+mod oidc;
+#[cfg(test)]
+mod permissions;
+#[cfg(test)]
 mod races;
 #[cfg(test)]
 mod records;
@@ -43,3 +49,5 @@ mod tls;
 mod upkeep;
 #[cfg(test)]
 mod ways;
+#[cfg(test)]
+mod web;

@@ -245,6 +245,7 @@ async fn come_and_go(tenant: TenantHandle, user: User, stop: Arc<AtomicBool>) ->
     answers
 }
 
+/// From the answer to the suspension on, which is sooner than within five seconds (checklist TEN-06).
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_tenant_suspended_under_load_issues_nothing_more_and_all_its_sessions_end() {
     for storage in STORAGES {

@@ -17,10 +17,13 @@ use usso::identity::agents::usage::AgentUsage;
 use usso::identity::api_keys::model::{ApiKey, ApiKeyUsage};
 use usso::identity::referrals::model::Referral;
 use usso::identity::sessions::model::Session;
+use usso::identity::users::consents::Consent;
 use usso::identity::users::model::User;
 use usso::identity::users::removal::Erasure;
 use usso::identity::workspaces::invitations::model::Invitation;
 use usso::identity::workspaces::model::Workspace;
+use usso::integration::clients::model::Client;
+use usso::integration::device::model::DeviceRequest;
 use usso::tenant::audit::AuditEvent;
 use usso::tenant::audit::chain::AuditHead;
 use usso::tenant::audit::checkpoint::Checkpoint;
@@ -75,6 +78,9 @@ fn every_record_once_written_is_readable() {
         check::<Referral>(),
         check::<GatewayRoute>(),
         check::<Erasure>(),
+        check::<Consent>(),
+        check::<Client>(),
+        check::<DeviceRequest>(),
         check::<Workspace>(),
         check::<Invitation>(),
         check::<Session>(),

@@ -1,4 +1,5 @@
-//! Which tenant a request is for: host, header and path (rulings D16, D19, D27), and which issuer that writes (D24).
+//! Which tenant a request is for: host, header and path (rulings D16, D19, D27), and which issuer that writes (D24); checklist TEN-01
+//! and TEN-04.
 
 use crate::app::{
     Answer, HOST, PASSWORD, Requests, SYSTEM_PASSWORD, TRUSTED_PROXY, TenantHandle, TestApp, User,

@@ -394,6 +394,7 @@ async fn a_creation_sent_twice_happens_once() {
     other.problem(409, "IDEMPOTENCY_KEY_REUSED");
 }
 
+/// Checklist AUD-01; that a killed process leaves no change without its event shows `usso-bench crash`.
 #[tokio::test]
 async fn every_change_has_exactly_one_event_and_a_refused_one_has_none() {
     let app = TestApp::new().await;

@@ -3,7 +3,8 @@
 use super::model::ServiceScopes;
 use super::schema::{PutServiceScopes, ServiceScopesView};
 use super::service::{self, CatalogError};
-use crate::access_control::permission::{Permission, PermissionDenied, Resource};
+use crate::access_control::operations::permission;
+use crate::access_control::permission::{Permission, PermissionDenied};
 use crate::http::error::{ErrorView, storage};
 use crate::http::list::{ListParams, ListView, Params, answer};
 use crate::http::revision::{IfMatch, Tagged};
@@ -14,7 +15,7 @@ use kernel::{Record, Stored};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-const MANAGE: Permission = Permission::new("manage", Resource::ScopeCatalog);
+const MANAGE: Permission = permission("put_scope_catalog");
 
 /// The routes.
 pub fn router() -> OpenApiRouter<AppState> {

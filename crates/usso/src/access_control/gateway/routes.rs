@@ -3,7 +3,8 @@
 use super::model::GatewayRoute;
 use super::schema::{CreateGatewayRoute, GatewayRouteView, UpdateGatewayRoute};
 use super::service::{self, GatewayError};
-use crate::access_control::permission::{Permission, PermissionDenied, Resource};
+use crate::access_control::operations::permission;
+use crate::access_control::permission::{Permission, PermissionDenied};
 use crate::http::error::{ErrorView, storage};
 use crate::http::list::{ListParams, ListView, Params, answer};
 use crate::http::revision::{IfMatch, Tagged};
@@ -14,10 +15,10 @@ use kernel::{Record, Stored};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-const READ: Permission = Permission::new("read", Resource::GatewayRoutes);
-const CREATE: Permission = Permission::new("create", Resource::GatewayRoutes);
-const UPDATE: Permission = Permission::new("update", Resource::GatewayRoutes);
-const DELETE: Permission = Permission::new("delete", Resource::GatewayRoutes);
+const READ: Permission = permission("get_gateway_route");
+const CREATE: Permission = permission("create_gateway_route");
+const UPDATE: Permission = permission("update_gateway_route");
+const DELETE: Permission = permission("delete_gateway_route");
 
 /// The routes.
 pub fn router() -> OpenApiRouter<AppState> {

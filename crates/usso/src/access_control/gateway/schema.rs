@@ -4,6 +4,7 @@ use super::model::{GatewayRoute, Upstream};
 use crate::tenant::patch::given;
 use kernel::{Stored, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 /// A new route.
@@ -72,6 +73,9 @@ pub struct GatewayRouteView {
     pub front_visible: bool,
     /// Always false: a deleted route is gone.
     pub is_deleted: bool,
+    /// Always null: none is kept.
+    #[schema(value_type = Option<Object>)]
+    pub meta_data: Option<Value>,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
@@ -96,6 +100,7 @@ impl GatewayRouteView {
             upstream: route.upstream.clone(),
             front_visible: route.front_visible,
             is_deleted: false,
+            meta_data: None,
             created_at: route.created_at,
             updated_at: route.updated_at,
         }

@@ -3,7 +3,8 @@
 use super::model::Role;
 use super::schema::{CreateRole, RoleView, UpdateRole};
 use super::service::{self, Granter, RoleError};
-use crate::access_control::permission::{Permission, PermissionDenied, Resource};
+use crate::access_control::operations::permission;
+use crate::access_control::permission::{Permission, PermissionDenied};
 use crate::access_control::visible::visible;
 use crate::http::error::{ErrorView, storage};
 use crate::http::list::{ListParams, ListView, Params, answer, flag};
@@ -17,10 +18,10 @@ use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-const READ: Permission = Permission::new("read", Resource::Roles);
-const CREATE: Permission = Permission::new("create", Resource::Roles);
-const UPDATE: Permission = Permission::new("update", Resource::Roles);
-const DELETE: Permission = Permission::new("delete", Resource::Roles);
+const READ: Permission = permission("get_role");
+const CREATE: Permission = permission("create_role");
+const UPDATE: Permission = permission("update_role");
+const DELETE: Permission = permission("delete_role");
 
 /// The routes.
 pub fn router() -> OpenApiRouter<AppState> {

@@ -4,6 +4,7 @@ use super::model::Role;
 use crate::tenant::patch::given;
 use kernel::{Stored, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 /// A new role.
@@ -64,6 +65,9 @@ pub struct RoleView {
     pub is_active: bool,
     /// The only workspace it counts in.
     pub workspace_id: Option<String>,
+    /// Always null: none is kept.
+    #[schema(value_type = Option<Object>)]
+    pub meta_data: Option<Value>,
     /// Always false: a deleted role is gone.
     pub is_deleted: bool,
     /// When it was made.
@@ -88,6 +92,7 @@ impl RoleView {
             is_active: role.is_active,
             workspace_id: role.workspace_id.clone(),
             is_deleted: false,
+            meta_data: None,
             created_at: role.created_at,
             updated_at: role.updated_at,
         }

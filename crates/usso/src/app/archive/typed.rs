@@ -10,10 +10,13 @@ use crate::identity::agents::usage::AgentUsage;
 use crate::identity::api_keys::model::{ApiKey, ApiKeyUsage};
 use crate::identity::referrals::model::Referral;
 use crate::identity::sessions::model::Session;
+use crate::identity::users::consents::Consent;
 use crate::identity::users::model::User;
 use crate::identity::users::removal::Erasure;
 use crate::identity::workspaces::invitations::model::Invitation;
 use crate::identity::workspaces::model::Workspace;
+use crate::integration::clients::model::Client;
+use crate::integration::device::model::DeviceRequest;
 use crate::tenant::audit::AuditEvent;
 use crate::tenant::audit::chain::AuditHead;
 use crate::tenant::audit::checkpoint::Checkpoint;
@@ -36,6 +39,9 @@ pub const READERS: &[(&str, Reader)] = &[
     (AuditEvent::KIND, again::<AuditEvent>),
     (AuditHead::KIND, again::<AuditHead>),
     (Checkpoint::KIND, again::<Checkpoint>),
+    (Client::KIND, again::<Client>),
+    (Consent::KIND, again::<Consent>),
+    (DeviceRequest::KIND, again::<DeviceRequest>),
     (Erasure::KIND, again::<Erasure>),
     (GatewayRoute::KIND, again::<GatewayRoute>),
     (Invitation::KIND, again::<Invitation>),

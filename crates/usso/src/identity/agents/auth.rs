@@ -15,7 +15,7 @@ use crate::identity::tokens::{self, TokenPair};
 use crate::tenant::audit::Event;
 use crate::tenant::keys::keyring::KeyRingError;
 use crate::tenant::one_time::OneTime;
-use crate::tenant::verify::{Claims, TokenError, TokenType, verify};
+use crate::tenant::verify::{Claims, TokenError, TokenType};
 use crate::tenant::{Actor, ClientInfo, TenantScope};
 use kernel::{AgentId, Problem, ProblemKind, SessionId, StorageError, Stored, Timestamp};
 use protocol::jose::pem::Ed25519Public;
@@ -165,6 +165,38 @@ pub struct SignedIn {
     pub tokens: TokenPair,
 }
 
+/// How an agent's JWT is read where others set the rules.
+#[derive(Debug, Clone, Default)]
+pub struct Terms<'a> {
+    /// The names of this server, if `aud` must be one of them; then it says nothing about the access token.
+    pub audiences: Option<&'a [String]>,
+    /// For whom the access token is, then.
+    pub resource: Option<String>,
+    /// What is asked for beside the JWT; no more than that says.
+    pub scopes: Option<Vec<String>>,
+}
+
+impl Terms<'_> {
+    /// The audience of the access token. None: the JWT is for somebody else.
+    fn audience(&self, assertion: &Assertion) -> Option<Option<String>> {
+        match (self.audiences, &assertion.aud) {
+            (None, aud) => Some(aud.clone()),
+            (Some(own), Some(aud)) if own.contains(aud) => Some(self.resource.clone()),
+            (Some(_), _) => None,
+        }
+    }
+
+    /// What the access token is to have. None: more than the JWT says.
+    fn scopes(&self, assertion: &Assertion) -> Option<Option<Vec<String>>> {
+        let signed = assertion.scopes.clone().filter(|scopes| !scopes.is_empty());
+        match (&self.scopes, signed) {
+            (None, signed) => Some(signed),
+            (Some(asked), None) => Some(Some(asked.clone())),
+            (Some(asked), Some(signed)) => check_scopes(&signed, asked).is_ok().then(|| Some(asked.clone())),
+        }
+    }
+}
+
 /// Exchanges an agent's JWT for tokens, once.
 ///
 /// # Errors
@@ -176,11 +208,26 @@ pub async fn exchange(
     token: &str,
     client: &ClientInfo,
 ) -> Result<SignedIn, AgentAuthError> {
+    exchange_on(identity, tenant, issuer, (token, &Terms::default()), client).await
+}
+
+/// As [`exchange`], on other terms.
+///
+/// # Errors
+/// As [`exchange`].
+pub async fn exchange_on(
+    identity: &Identity,
+    tenant: &TenantScope,
+    issuer: &str,
+    (token, terms): (&str, &Terms<'_>),
+    client: &ClientInfo,
+) -> Result<SignedIn, AgentAuthError> {
     let Proven { agent, assertion } = prove(tenant, token).await?;
+    let aud = terms.audience(&assertion).ok_or(AgentAuthError::Refused)?;
     if !identity.has_maker(tenant, &agent).await? {
         return Err(AgentAuthError::Refused);
     }
-    let scopes = assertion.scopes.filter(|scopes| !scopes.is_empty());
+    let scopes = terms.scopes(&assertion).ok_or(AgentAuthError::Refused)?;
     if let Some(scopes) = &scopes {
         check_scopes(&agent.scopes, scopes).map_err(|error| match error {
             AgentError::Scopes(error) => AgentAuthError::Scopes(error),
@@ -189,7 +236,7 @@ pub async fn exchange(
     }
     let jti = assertion.jti.ok_or(AgentAuthError::Refused)?;
     use_up(tenant, &agent.id, &jti, assertion.exp).await?;
-    let session = session(tenant, &agent, (scopes, assertion.aud), client);
+    let session = session(tenant, &agent, (scopes, aud), client);
     let tokens = tokens::mint_for_agent(tenant, issuer, &session, &agent)?;
     let event =
         Event::new("session.opened", Actor::Agent(agent.id.as_str().to_owned()), session.id.as_str(), client)
@@ -245,6 +292,7 @@ fn session(
         ip: client.ip.to_string(),
         session_type: "service_account".to_owned(),
         actor: None,
+        grant: None,
         claims: serde_json::Map::new(),
         meta_data: serde_json::Map::new(),
     }
@@ -287,7 +335,7 @@ pub fn is_live(tenant: &TenantScope, session: &Session, agent: &Agent) -> bool {
     agent.is_active && session.is_live(agent.session_epoch, tenant_epoch, None, tenant.now())
 }
 
-/// New tokens for an agent's refresh token; none for somebody else's. Nothing is written.
+/// New tokens for an agent's refresh token, verified. Nothing is written.
 ///
 /// # Errors
 /// [`TokenError`] when its session or agent has ended.
@@ -295,18 +343,14 @@ pub async fn refresh(
     identity: &Identity,
     tenant: &TenantScope,
     issuer: &str,
-    token: &str,
-) -> Result<Option<TokenPair>, SessionError> {
-    let claims = verify(tenant, token)?;
-    if !is_of_agent(&claims) {
-        return Ok(None);
-    }
+    claims: &Claims,
+) -> Result<TokenPair, SessionError> {
     let (TokenType::Refresh, Some(generation)) = (claims.token_type, claims.g) else {
         return Err(TokenError::WrongType.into());
     };
-    let (session, agent) = live(identity, tenant, &claims).await?;
+    let (session, agent) = live(identity, tenant, claims).await?;
     if session.present(generation, tenant.now()) != Presented::Repeat {
         return Err(TokenError::Invalid.into());
     }
-    Ok(Some(tokens::mint_for_agent(tenant, issuer, &session, &agent)?))
+    Ok(tokens::mint_for_agent(tenant, issuer, &session, &agent)?)
 }

@@ -1,13 +1,11 @@
 //! The record of an agent.
 
 use crate::identity::sessions::model::Session;
-use crate::identity::users::model::{ActivationStatus, User};
+use crate::identity::users::model::User;
 use crate::tenant::TenantScope;
-use kernel::{AgentId, Key, Record, Revision, Stored, UserId};
+use kernel::{AgentId, Key, Record, Stored, UserId};
 use protocol::scope;
 use serde::{Deserialize, Serialize};
-use serde_json::Map;
-use std::collections::BTreeMap;
 
 /// A program with a key of its own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -72,32 +70,7 @@ impl Agent {
 
     /// Somebody who exists nowhere else, owns nothing and belongs nowhere: for what asks of every caller which user it is.
     pub fn stand_in(&self, tenant: &TenantScope) -> Stored<User> {
-        let now = tenant.now();
-        let record = User {
-            id: UserId::generate(now, tenant.random()),
-            name: Some(self.name.clone()),
-            identifiers: Vec::new(),
-            credentials: Vec::new(),
-            roles: Vec::new(),
-            scopes: Vec::new(),
-            workspace_ids: Vec::new(),
-            workspace_roles: BTreeMap::new(),
-            is_active: false,
-            activation_status: ActivationStatus::Deactive,
-            avatar_url: None,
-            custom_claims: Map::new(),
-            session_epoch: 0,
-            is_limited: false,
-            meta_data: Map::new(),
-            profile: None,
-            history: Vec::new(),
-            deleted_at: None,
-            moving_to: None,
-            awaits_identifier: false,
-            referred_by: None,
-            workspace_joined_at: BTreeMap::new(),
-        };
-        Stored { record, revision: Revision::generate(tenant.random()), created_at: now, updated_at: now }
+        User::stand_in(tenant, &self.name)
     }
 
     /// The agent with another public key; what was signed with the old one ends.

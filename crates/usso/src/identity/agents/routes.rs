@@ -5,6 +5,7 @@ use super::model::Agent;
 use super::schema::{AgentLoginView, AgentScopesView, AgentView, CreateAgent, CreatedAgentView, UpdateAgent};
 use super::service::{self, AgentError, Granter};
 use super::usage;
+use crate::access_control::operations::permission;
 use crate::access_control::permission::{Permission, PermissionDenied, Resource};
 use crate::access_control::visible::visible;
 use crate::http::caller::{Presented, Source, presented};
@@ -23,10 +24,10 @@ use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-const READ: Permission = Permission::new("read", Resource::Agents);
-const CREATE: Permission = Permission::new("create", Resource::Agents);
-const UPDATE: Permission = Permission::new("update", Resource::Agents);
-const DELETE: Permission = Permission::new("delete", Resource::Agents);
+const READ: Permission = permission("get_agent");
+const CREATE: Permission = permission("create_agent");
+const UPDATE: Permission = permission("update_agent");
+const DELETE: Permission = permission("delete_agent");
 
 /// How many reads of a list are under way at once.
 const SIDE_BY_SIDE: usize = 8;
@@ -45,7 +46,7 @@ fn signed(headers: &HeaderMap) -> Result<&str, ApiError> {
     match presented(headers)? {
         Some(Presented::Token(token, Source::Header)) => Ok(token),
         Some(Presented::ApiKey(_)) => Err(AgentAuthError::Refused.into()),
-        Some(Presented::Token(_, Source::Cookie)) | None => {
+        Some(Presented::Token(_, Source::Cookie | Source::Dpop)) | None => {
             Err(ApiError::new(ProblemKind::Unauthenticated, "NOT_AUTHENTICATED", "No agent token"))
         }
     }

@@ -7,6 +7,7 @@ use crate::tenant::patch::given;
 use crate::tenant::verify::Claims;
 use kernel::{Stored, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 /// A new agent.
@@ -87,6 +88,9 @@ pub struct AgentView {
     /// When it last acted, by a token or a key; written every ten seconds.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub last_used_at: Option<Timestamp>,
+    /// Always null: none is kept.
+    #[schema(value_type = Option<Object>)]
+    pub meta_data: Option<Value>,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
@@ -117,6 +121,7 @@ impl AgentView {
             is_active: agent.is_active,
             is_deleted: false,
             last_used_at,
+            meta_data: None,
             created_at: agent.created_at,
             updated_at: agent.updated_at,
         }

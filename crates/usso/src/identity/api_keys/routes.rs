@@ -4,6 +4,7 @@ use super::error::ApiKeyError;
 use super::model::{ApiKey, Bearer};
 use super::schema::{ApiKeyView, CreateApiKey, CreatedApiKeyView, KeyHolderView, UpdateApiKey, VerifyApiKey};
 use super::service::{self, Edit, Granter, NewApiKey};
+use crate::access_control::operations::permission;
 use crate::access_control::permission::{Permission, PermissionDenied, Resource};
 use crate::access_control::visible::visible as shown;
 use crate::http::error::{ErrorView, storage};
@@ -26,10 +27,10 @@ use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-const READ: Permission = Permission::new("read", Resource::ApiKeys);
+const READ: Permission = permission("get_api_key");
 const CREATE: Permission = Permission::new("create", Resource::ApiKeys);
-const UPDATE: Permission = Permission::new("update", Resource::ApiKeys);
-const DELETE: Permission = Permission::new("delete", Resource::ApiKeys);
+const UPDATE: Permission = permission("update_api_key");
+const DELETE: Permission = permission("delete_api_key");
 
 const MAX_NAME: usize = 200;
 const MAX_DAYS: u32 = 36_500;
@@ -270,7 +271,7 @@ pub async fn delete(
     let used = service::usage(&caller.tenant.scope, &found.id).await.map_err(|e| storage(&e))?;
     let ended = service::delete(&state.identity, &caller.tenant.scope, &found.id, author, check).await?;
     let view = ApiKeyView::of(caller.tenant.scope.id().as_str(), &ended, used.as_ref());
-    Ok(Tagged(ended.revision, ApiKeyView { is_active: false, ..view }))
+    Ok(Tagged(ended.revision, ApiKeyView { is_active: false, is_deleted: true, ..view }))
 }
 
 fn stale(if_match: &IfMatch, key: &Stored<ApiKey>) -> Result<(), ApiKeyError> {
@@ -280,7 +281,8 @@ fn stale(if_match: &IfMatch, key: &Stored<ApiKey>) -> Result<(), ApiKeyError> {
 /// What a source is told that presents what is no key: that, or to wait. A source may stand for many people, and what is
 /// a key is answered all the same.
 async fn refused(tenant: &Tenant) -> Result<ApiError, ApiError> {
-    let source = attempts::Source { purpose: "verify_api_key", ip: tenant.info.ip, limit: WRONG_KEYS };
+    let source =
+        attempts::Source { purpose: "verify_api_key", ip: tenant.info.ip, limit: WRONG_KEYS, window: 60 };
     let client = tenant.client();
     let limited =
         Event::refused("api_key.verify_limited", Actor::Anonymous, tenant.scope.id().as_str(), &client);

@@ -75,6 +75,8 @@ pub struct ApiKeyView {
     pub scopes: Vec<String>,
     /// Whether it may be used.
     pub is_active: bool,
+    /// Whether it was ended for good.
+    pub is_deleted: bool,
     /// When it ends.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub expires_at: Option<Timestamp>,
@@ -86,6 +88,9 @@ pub struct ApiKeyView {
     /// Always null: no limit.
     #[schema(value_type = Option<Object>)]
     pub rate_limit: Option<Value>,
+    /// Always null: none is kept.
+    #[schema(value_type = Option<Object>)]
+    pub meta_data: Option<Value>,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
@@ -108,10 +113,12 @@ impl ApiKeyView {
             api_key_pattern: key.pattern.clone(),
             scopes: key.scopes.clone(),
             is_active: key.is_active,
+            is_deleted: false,
             expires_at: key.expires_at,
             last_used_at: usage.map(|usage| usage.last_used_at),
             usage_count: usage.map_or(0, |usage| usage.count),
             rate_limit: None,
+            meta_data: None,
             created_at: key.created_at,
             updated_at: key.updated_at,
         }

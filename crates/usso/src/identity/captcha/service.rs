@@ -13,6 +13,8 @@ use serde_json::Value;
 
 /// Seconds a puzzle may take.
 const LIFETIME: i64 = 300;
+/// Seconds to wait for who solves none.
+pub const WAIT: i64 = 10;
 /// Seconds a proof is good for.
 pub const PROOF_LIFETIME: i64 = 300;
 
@@ -79,6 +81,53 @@ pub fn is_proof(tenant: &TenantScope, text: &str) -> Result<bool, CaptchaError> 
     }
     let end = body.split('.').nth(1).and_then(|end| end.parse().ok());
     Ok(end.is_some_and(|end| tenant.now() < Timestamp::from_unix_seconds(end)))
+}
+
+/// Begins to wait instead of solving a puzzle: what to come back with. Nothing is stored for it.
+///
+/// # Errors
+/// When the tenant's key can't be derived.
+pub fn wait_begun(tenant: &TenantScope) -> Result<String, CaptchaError> {
+    let body = format!("wait.{}.{}", tenant.now().unix_seconds(), b64url::encode(tenant.token::<16>()));
+    let tag = key(tenant, "captcha-wait")?.tag(body.as_bytes());
+    Ok(format!("{body}.{}", b64url::encode(tag)))
+}
+
+/// When somebody began to wait; nothing for what is no word of this tenant.
+fn waits_since(tenant: &TenantScope, text: &str) -> Result<Option<Timestamp>, CaptchaError> {
+    let Some((body, tag)) = text.rsplit_once('.') else { return Ok(None) };
+    let tag = b64url::decode(tag).unwrap_or_default();
+    let is_ours = key(tenant, "captcha-wait")?.verify(body.as_bytes(), &tag);
+    let begun = body.split('.').nth(1).and_then(|begun| begun.parse().ok()).filter(|_| is_ours);
+    Ok(begun.map(Timestamp::from_unix_seconds))
+}
+
+/// Whether somebody has begun to wait, and has still to.
+///
+/// # Errors
+/// When the tenant's key can't be derived.
+pub fn is_waiting(tenant: &TenantScope, text: &str) -> Result<bool, CaptchaError> {
+    let begun = waits_since(tenant, text)?;
+    Ok(begun.is_some_and(|begun| (0..WAIT).contains(&tenant.now().seconds_since(begun))))
+}
+
+/// Takes what somebody waited with, once, for a proof: for who has no JavaScript, a delay does (ruling D32). Nothing, if they came
+/// too early or too late.
+///
+/// # Errors
+/// When the tenant's key can't be derived, or the database is away.
+pub async fn waited(tenant: &TenantScope, text: &str) -> Result<Option<String>, CaptchaError> {
+    let Some(begun) = waits_since(tenant, text)? else { return Ok(None) };
+    if !(WAIT..LIFETIME).contains(&tenant.now().seconds_since(begun)) {
+        return Ok(None);
+    }
+    let expires_at = begun.plus_seconds(LIFETIME);
+    let used = OneTime { id: OneTime::id_for("captcha-wait", &[text]), data: Value::Null, expires_at };
+    match tenant.records::<OneTime>().insert(used, Vec::new()).await {
+        Ok(_) => proof(tenant).map(Some),
+        Err(StorageError::Exists) => Ok(None),
+        Err(e) => Err(e.into()),
+    }
 }
 
 /// Whether somebody may try to sign in, as far as captchas go (ruling D32). `presented`: what the request has of proofs;

@@ -52,13 +52,7 @@ pub async fn request_otp(
         _ => named,
     };
     request(scope, (purpose, &identifier), &tenant.client()).await?;
-    let settings = &scope.profile().settings;
-    Ok(Json(CodeSentView {
-        message: "If the identifier can be used, a code is on its way",
-        length: settings.otp_length,
-        expires_in: settings.otp_timeout,
-        resend_after: PAUSE,
-    }))
+    Ok(Json(CodeSentView::of(scope, "If the identifier can be used, a code is on its way")))
 }
 
 /// Where who is in the middle of a sign-in is reached over a channel.

@@ -2,6 +2,8 @@
 
 use crate::identity::identifiers::IdentifierKind;
 use crate::identity::users::schema::UserView;
+use crate::tenant::TenantScope;
+use crate::tenant::messaging::budget::PAUSE;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -32,6 +34,14 @@ pub struct CodeSentView {
     pub expires_in: i64,
     /// Seconds before another may be asked for.
     pub resend_after: i64,
+}
+
+impl CodeSentView {
+    /// A code of a tenant.
+    pub fn of(tenant: &TenantScope, message: &'static str) -> Self {
+        let settings = &tenant.profile().settings;
+        Self { message, length: settings.otp_length, expires_in: settings.otp_timeout, resend_after: PAUSE }
+    }
 }
 
 /// An identifier to prove.

@@ -3,7 +3,6 @@
 //! A link holds a signed token that names a durable one-time thing; using the link consumes that first, so it works once,
 //! whatever happens next.
 
-pub mod page;
 pub mod request;
 pub mod routes;
 pub mod schema;

@@ -1,17 +1,19 @@
 //! `/auth/request-magic-link` and `/auth/magic-link`.
 
-use super::page;
 use super::request::{redeem, request};
 use super::schema::{LinkParams, LinkSentView, RequestMagicLink, UseMagicLink};
 use crate::http::error::ErrorView;
 use crate::http::list::Params;
-use crate::http::{ApiError, AppState, Json, Tenant, caller, captcha, cookie, csrf, own_page, signed_in};
+use crate::http::{
+    ApiError, AppState, Json, Tenant, caller, captcha, cookie, csrf, own_page, redirect, signed_in,
+};
 use crate::identity::devices::Device;
 use crate::identity::sign_in::pending::Pending;
 use crate::identity::sign_in::schema::LoginView;
 use crate::identity::sign_in::{Context, Step, parse};
+use crate::web;
 use axum::extract::{FromRequest, Request, State};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::Response;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
@@ -57,18 +59,12 @@ pub async fn follow(
     tenant: Tenant,
     headers: HeaderMap,
     Params(params): Params<LinkParams>,
+    page: web::Page,
 ) -> Result<Response, ApiError> {
-    if !is_page_wanted(&headers) {
+    if !redirect::wants_page(&headers) {
         return sign_in(&state, &tenant, &headers, &params.token).await.map(|(response, _)| response);
     }
-    let profile = tenant.scope.profile();
-    let shown = page::confirm(&profile.tenant.name, &params.token, &profile.settings.default_language);
-    let mut response = Html(shown).into_response();
-    let answer = response.headers_mut();
-    answer.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(page::POLICY));
-    answer.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
-    answer.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
+    web::magic_link(page).await
 }
 
 /// Use a link to sign in
@@ -99,12 +95,6 @@ pub async fn use_magic_link(
         response.headers_mut().insert(header::LOCATION, target);
     }
     Ok(response)
-}
-
-/// Whether a browser asks, which shows pages.
-fn is_page_wanted(headers: &HeaderMap) -> bool {
-    let accepted = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-    accepted.contains("text/html")
 }
 
 /// Signs in; tells where a browser goes from here.

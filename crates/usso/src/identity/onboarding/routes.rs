@@ -3,9 +3,11 @@
 use super::{Invitation, accept, invitation};
 use crate::http::error::ErrorView;
 use crate::http::list::Params;
-use crate::http::{ApiError, AppState, Json, Tenant};
+use crate::http::{ApiError, AppState, Json, Tenant, redirect};
+use crate::web;
 use axum::extract::State;
-use http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, StatusCode};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa_axum::router::OpenApiRouter;
@@ -49,10 +51,15 @@ pub struct InvitationView {
     responses((status = 200, body = InvitationView), (status = 400, body = ErrorView), (status = 410, body = ErrorView)))]
 pub async fn show(
     tenant: Tenant,
+    headers: HeaderMap,
     Params(params): Params<InvitationParams>,
-) -> Result<Json<InvitationView>, ApiError> {
+    page: web::Page,
+) -> Result<Response, ApiError> {
+    if redirect::wants_page(&headers) {
+        return web::invitation(page).await;
+    }
     let found = invitation(&tenant.scope, &params.token).await?;
-    Ok(Json(view(&found)))
+    Ok(Json(view(&found)).into_response())
 }
 
 fn view(found: &Invitation) -> InvitationView {

@@ -7,6 +7,7 @@ use super::schema::{
     RenameCredential, RequestView, is_public_key,
 };
 use super::{PasskeyError, sign_in};
+use crate::access_control::operations::permission;
 use crate::access_control::permission::{Permission, PermissionDenied, Resource};
 use crate::http::caller::Principal;
 use crate::http::error::ErrorView;
@@ -32,7 +33,7 @@ use tokio::time::Instant;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-const CREATE: Permission = Permission::new("create", Resource::Credentials);
+const CREATE: Permission = permission("set_credential");
 const UPDATE: Permission = Permission::new("update", Resource::Credentials);
 
 /// How long it takes to tell somebody's passkeys: longer than it takes to read any account, so that the time doesn't tell

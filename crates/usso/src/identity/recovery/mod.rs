@@ -8,6 +8,7 @@ pub mod routes;
 pub mod schema;
 
 use crate::identity::Identity;
+use crate::identity::attempts::{self, Client, Lane, Target};
 use crate::identity::codes::{self, CodeError, channel_of};
 use crate::identity::identifiers::{Identifier, IdentifierKind};
 use crate::identity::links::{Link, LinkError, Purpose, consume, look};
@@ -15,6 +16,7 @@ use crate::identity::sign_in::{Context, SignInError};
 use crate::identity::users::credentials::set_password;
 use crate::identity::users::model::User;
 use crate::identity::users::{service, verification};
+use crate::tenant::audit::Event;
 use crate::tenant::messaging::budget;
 use crate::tenant::messaging::service::{Message, check, for_nobody, message};
 use crate::tenant::messaging::templates::Template;
@@ -143,6 +145,35 @@ pub async fn by_code(
     match user {
         Some(user) if is_right => choose(context, user, identifier, password).await,
         _ => Err(SignInError::InvalidCredentials),
+    }
+}
+
+/// As [`by_code`]; a code may be guessed only so often.
+///
+/// # Errors
+/// As [`by_code`], and [`SignInError::RateLimited`].
+pub async fn guarded(
+    context: Context<'_>,
+    identifier: &Identifier,
+    secrets: (&SecretString, &SecretString),
+) -> Result<(), SignInError> {
+    let Context { tenant, client, .. } = context;
+    let key = identifier.key();
+    let target = Target { identifier: &key, account: None, method: "reset_password" };
+    let lane = Lane::of(target, &Client::Address(client.ip));
+    if let Some(retry_after) = attempts::exhausted(tenant, &lane).await? {
+        return Err(SignInError::RateLimited { retry_after });
+    }
+    match by_code(context, identifier, secrets).await {
+        Err(SignInError::InvalidCredentials) => {
+            let event = |name| Event::refused(name, Actor::Anonymous, "unknown", client).effect(tenant);
+            let events = (event("user.password_reset_failed"), event("user.password_reset_locked"));
+            let over = attempts::record_failure(tenant, &lane, events).await?;
+            let spent = |retry_after| SignInError::RateLimited { retry_after };
+            Err(over.map_or(SignInError::InvalidCredentials, spent))
+        }
+        Ok(_) => Ok(attempts::succeeded(tenant, &lane).await?),
+        Err(other) => Err(other),
     }
 }
 

@@ -1,8 +1,9 @@
 //! `/auth/reset-password` and `/auth/password`.
 
 use super::schema::{ChangePassword, ResetPassword};
-use super::{by_code, by_link, is_current, request};
-use crate::access_control::permission::{Permission, PermissionDenied, Resource};
+use super::{by_link, guarded, is_current, request};
+use crate::access_control::operations::permission;
+use crate::access_control::permission::{Permission, PermissionDenied};
 use crate::http::caller::Principal;
 use crate::http::error::ErrorView;
 use crate::http::{ApiError, AppState, Caller, Json, OptionalCaller, Tenant, captcha};
@@ -10,7 +11,6 @@ use crate::identity::attempts::{self, Client, Lane, Target};
 use crate::identity::sign_in::schema::MessageView;
 use crate::identity::sign_in::{Context, SignInError, parse};
 use crate::identity::users::credentials::{check_recent, set_password};
-use crate::tenant::Actor;
 use crate::tenant::audit::Event;
 use axum::extract::State;
 use http::{HeaderMap, StatusCode};
@@ -18,7 +18,7 @@ use secrecy::SecretString;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-const CREATE: Permission = Permission::new("create", Resource::Credentials);
+const CREATE: Permission = permission("set_credential");
 
 /// The routes.
 pub fn router() -> OpenApiRouter<AppState> {
@@ -60,32 +60,6 @@ pub async fn reset_password(
         _ => return Err(invalid("token: is required, or identifier and code")),
     }
     Ok(Json(MessageView { message: "The password is set; sign in with it" }))
-}
-
-/// A code may be guessed only so often.
-async fn guarded(
-    context: Context<'_>,
-    identifier: &crate::identity::identifiers::Identifier,
-    secrets: (&SecretString, &SecretString),
-) -> Result<(), SignInError> {
-    let Context { tenant, client, .. } = context;
-    let key = identifier.key();
-    let target = Target { identifier: &key, account: None, method: "reset_password" };
-    let lane = Lane::of(target, &Client::Address(client.ip));
-    if let Some(retry_after) = attempts::exhausted(tenant, &lane).await? {
-        return Err(SignInError::RateLimited { retry_after });
-    }
-    match by_code(context, identifier, secrets).await {
-        Err(SignInError::InvalidCredentials) => {
-            let event = |name| Event::refused(name, Actor::Anonymous, "unknown", client).effect(tenant);
-            let events = (event("user.password_reset_failed"), event("user.password_reset_locked"));
-            let over = attempts::record_failure(tenant, &lane, events).await?;
-            let spent = |retry_after| SignInError::RateLimited { retry_after };
-            Err(over.map_or(SignInError::InvalidCredentials, spent))
-        }
-        Ok(_) => Ok(attempts::succeeded(tenant, &lane).await?),
-        Err(other) => Err(other),
-    }
 }
 
 /// The password of who is signed in, lately and themself.

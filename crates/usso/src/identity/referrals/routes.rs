@@ -3,7 +3,8 @@
 use super::model::Referral;
 use super::schema::{CreateReferral, ReferralView, UpdateReferral};
 use super::service::{self, ReferralError};
-use crate::access_control::permission::{Permission, PermissionDenied, Resource};
+use crate::access_control::operations::permission;
+use crate::access_control::permission::{Permission, PermissionDenied};
 use crate::access_control::visible::visible;
 use crate::http::error::{ErrorView, storage};
 use crate::http::list::{ListParams, ListView, Params, answer, flag};
@@ -16,10 +17,10 @@ use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-const READ: Permission = Permission::new("read", Resource::Referrals);
-const CREATE: Permission = Permission::new("create", Resource::Referrals);
-const UPDATE: Permission = Permission::new("update", Resource::Referrals);
-const DELETE: Permission = Permission::new("delete", Resource::Referrals);
+const READ: Permission = permission("get_referral");
+const CREATE: Permission = permission("create_referral");
+const UPDATE: Permission = permission("update_referral");
+const DELETE: Permission = permission("delete_referral");
 
 /// The routes.
 pub fn router() -> OpenApiRouter<AppState> {

@@ -1,10 +1,10 @@
 //! The session record and the refresh rule.
 
-use kernel::{AgentId, Record, SessionId, Timestamp, UserId};
+use kernel::{AgentId, ClientId, Record, SessionId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// Seconds in which the generation before the last is still answered.
+/// Seconds in which the generation before the last is still answered, and of public clients the last.
 const SECOND_GRACE: i64 = 60;
 
 /// A signed-in device.
@@ -53,12 +53,62 @@ pub struct Session {
     /// The administrator who acts as the user (RFC 8693 section 4.1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor: Option<UserId>,
+    /// The OAuth client that acts in it, and what for. Then it is no first-party session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<Box<ClientGrant>>,
     /// Claims of its tokens that a validator of the tenant asked for when it was opened.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub claims: Map<String, Value>,
     /// Whatever the user keeps with it.
     #[serde(default)]
     pub meta_data: Map<String, Value>,
+}
+
+/// What a user has given an OAuth client for a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientGrant {
+    /// The client.
+    pub client_id: ClientId,
+    /// The words of `scope` that were granted.
+    pub scope: Vec<String>,
+    /// Whether the client is the tenant's own: then its tokens name the user's roles.
+    #[serde(default)]
+    pub is_first_party: bool,
+    /// Whether the client keeps no secret: then a refresh token is repeated for a short time only (ruling D2).
+    #[serde(default)]
+    pub is_public: bool,
+    /// The session the user gave it in.
+    pub browser: Option<SessionId>,
+    /// The issuer the client knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
+    /// Whether it goes on after that session (`offline_access`, OpenID Connect Core section 11).
+    #[serde(default)]
+    pub is_offline: bool,
+    /// Single claims that were asked for (Core section 5.5).
+    #[serde(default, skip_serializing_if = "RequestedClaims::is_empty")]
+    pub claims: RequestedClaims,
+    /// The thumbprint of the key its tokens are bound to (RFC 9449 section 6.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jkt: Option<String>,
+}
+
+/// The names of single claims that were asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestedClaims {
+    /// For the userinfo endpoint.
+    #[serde(default)]
+    pub userinfo: Vec<String>,
+    /// For id tokens.
+    #[serde(default)]
+    pub id_token: Vec<String>,
+}
+
+impl RequestedClaims {
+    /// Whether none was.
+    pub fn is_empty(&self) -> bool {
+        self.userinfo.is_empty() && self.id_token.is_empty()
+    }
 }
 
 impl Record for Session {
@@ -71,13 +121,25 @@ impl Record for Session {
 
     fn tags(&self) -> Vec<String> {
         let agent = self.agent_id.iter().map(|id| format!("agent:{id}"));
+        let client = self.grant.iter().map(|grant| client_tag(&grant.client_id));
+        let browser = self.grant.iter().filter_map(|grant| grant.browser.as_ref()).map(browser_tag);
         let common = [format!("user:{}", self.user_id), format!("active:{}", self.revoked_at.is_none())];
-        common.into_iter().chain(agent).collect()
+        common.into_iter().chain(agent).chain(client).chain(browser).collect()
     }
 
     fn expires_at(&self) -> Option<Timestamp> {
         Some(self.expires_at)
     }
+}
+
+/// The tag by which what clients were given in a session is found.
+pub fn browser_tag(id: &SessionId) -> String {
+    format!("browser:{id}")
+}
+
+/// The tag by which the sessions of a client are found.
+pub fn client_tag(id: &ClientId) -> String {
+    format!("client:{id}")
 }
 
 /// What presenting a refresh token of some generation means (ruling D2).
@@ -107,16 +169,28 @@ impl Session {
         if !self.is_rotating {
             return Presented::Repeat;
         }
+        let is_recent = now.seconds_since(self.used_at) <= SECOND_GRACE;
+        let is_patient = self.grant.as_ref().is_none_or(|grant| !grant.is_public);
         match self.generation - generation {
             0 => Presented::Advance(Box::new(Self {
                 generation: self.generation.saturating_add(1),
                 used_at: now,
                 ..self.clone()
             })),
-            1 => Presented::Repeat,
-            2 if now.seconds_since(self.used_at) <= SECOND_GRACE => Presented::Repeat,
+            1 if is_patient || is_recent => Presented::Repeat,
+            2 if is_recent => Presented::Repeat,
             _ => Presented::Reused,
         }
+    }
+
+    /// The session without which this one is over.
+    pub fn belongs_to(&self) -> Option<&SessionId> {
+        self.grant.as_ref().filter(|grant| !grant.is_offline)?.browser.as_ref()
+    }
+
+    /// Whether a person opened it for themself: no agent, no client, and nobody in their name.
+    pub fn is_personal(&self) -> bool {
+        self.agent_id.is_none() && self.grant.is_none() && self.actor.is_none()
     }
 
     /// Whether a person opened it with one factor only. An administrator's session in a user's name is none of theirs.
@@ -176,6 +250,7 @@ pub(crate) mod tests {
             ip: "127.0.0.1".into(),
             session_type: "regular_login".into(),
             actor: None,
+            grant: None,
             claims: Map::new(),
             meta_data: Map::new(),
         }
@@ -202,6 +277,24 @@ pub(crate) mod tests {
     fn the_generation_before_that_is_answered_for_sixty_seconds() {
         assert_eq!(at_generation(7).present(5, NOW.plus_seconds(60)), Presented::Repeat);
         assert_eq!(at_generation(7).present(5, NOW.plus_seconds(61)), Presented::Reused);
+    }
+
+    #[test]
+    fn a_public_client_gets_the_previous_generation_answered_for_sixty_seconds() {
+        let grant = ClientGrant {
+            client_id: ClientId::parse("client_a").unwrap(),
+            scope: Vec::new(),
+            is_first_party: false,
+            is_public: true,
+            browser: None,
+            issuer: None,
+            is_offline: true,
+            claims: RequestedClaims::default(),
+            jkt: None,
+        };
+        let session = Session { grant: Some(Box::new(grant)), ..at_generation(7) };
+        assert_eq!(session.present(6, NOW.plus_seconds(60)), Presented::Repeat);
+        assert_eq!(session.present(6, NOW.plus_seconds(61)), Presented::Reused);
     }
 
     #[test]

@@ -2,14 +2,17 @@
 
 use super::model::Session;
 use super::schema::{SessionView, UpdateSession};
-use super::service::{self, MAX_META_DATA, SessionError, is_live};
-use crate::access_control::permission::{Permission, PermissionDenied, Resource};
+use super::service::{self, MAX_META_DATA, SessionError};
+use crate::access_control::operations::permission;
+use crate::access_control::permission::{Permission, PermissionDenied};
+use crate::access_control::roles::effective::Effective;
 use crate::access_control::visible::visible;
 use crate::http::error::{ErrorView, storage};
 use crate::http::list::{ListParams, ListView, Params, answer, flag};
 use crate::http::revision::{IfMatch, Tagged};
 use crate::http::{ApiError, AppState, Caller, Json};
 use crate::identity::agents::auth as agents;
+use crate::tenant::TenantScope;
 use crate::tenant::patch::merge;
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -18,9 +21,9 @@ use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-const READ: Permission = Permission::new("read", Resource::Sessions);
-const UPDATE: Permission = Permission::new("update", Resource::Sessions);
-const DELETE: Permission = Permission::new("delete", Resource::Sessions);
+const READ: Permission = permission("get_session");
+const UPDATE: Permission = permission("update_session");
+const DELETE: Permission = permission("delete_session");
 
 /// The routes.
 pub fn router() -> OpenApiRouter<AppState> {
@@ -84,22 +87,27 @@ async fn allowed(caller: &Caller, id: &str, permission: Permission) -> Result<St
 
 async fn view(state: &AppState, caller: &Caller, session: &Stored<Session>) -> SessionView {
     let scope = &caller.tenant.scope;
-    let lives = match &session.agent_id {
-        Some(id) => {
-            let agent = state.identity.agent(scope, id).await.ok().flatten();
-            agent.is_some_and(|agent| agents::is_live(scope, session, &agent))
-        }
-        None => {
-            let owner = state.identity.user(scope, &session.user_id).await.ok().flatten();
-            owner.is_some_and(|user| is_live(scope, session, &user))
-        }
-    };
     SessionView::of(
         scope.id().as_str(),
         session,
-        caller.session_id().map(AsRef::as_ref).unwrap_or_default(),
-        lives,
+        (caller.session_id().map(AsRef::as_ref).unwrap_or_default(), state.identity.places().of(&session.ip)),
+        held(state, scope, session).await,
     )
+}
+
+/// What a session comes to now; none when it has ended.
+async fn held(state: &AppState, scope: &TenantScope, session: &Stored<Session>) -> Option<Effective> {
+    let identity = &state.identity;
+    if let Some(id) = &session.agent_id {
+        let agent = identity.agent(scope, id).await.ok().flatten()?;
+        let scopes = agents::is_live(scope, session, &agent).then(|| agent.held_in(session))?;
+        return Some(Effective { scopes, workspace: agent.workspace_id.clone(), ..Effective::default() });
+    }
+    let owner = identity.user(scope, &session.user_id).await.ok().flatten()?;
+    if !service::lives(identity, scope, session, &owner).await.unwrap_or(false) {
+        return None;
+    }
+    identity.held_in(scope, (session, &owner), session.workspace_id.as_deref()).await.ok().flatten()
 }
 
 /// The caller's sessions; all of them, for those who may read sessions

@@ -1,5 +1,6 @@
 //! What a session looks like on the wire (contract 6.4).
 
+use crate::access_control::roles::effective::Effective;
 use crate::identity::sessions::model::Session;
 use kernel::{Stored, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -46,6 +47,10 @@ pub struct SessionView {
     pub is_current: bool,
     /// The audience of its access tokens.
     pub aud: Option<String>,
+    /// The roles that count in it now; none once it has ended.
+    pub roles: Vec<String>,
+    /// What it may now; nothing once it has ended.
+    pub scopes: Vec<String>,
     /// How the user proved who they are.
     pub amr: Vec<String>,
     /// How strongly.
@@ -55,8 +60,12 @@ pub struct SessionView {
     pub last_used_at: Timestamp,
     /// How long it may last, in minutes.
     pub max_age_minutes: i64,
-    /// `regular_login` …
+    /// `regular_login`, `oauth_session` …
     pub session_type: String,
+    /// The OAuth client that acts in it.
+    pub client_id: Option<String>,
+    /// What that client was given.
+    pub scope: Option<String>,
     /// Whatever the user keeps with it.
     #[schema(value_type = Object)]
     pub meta_data: Map<String, Value>,
@@ -74,8 +83,15 @@ pub struct SessionView {
 }
 
 impl SessionView {
-    /// A session of a tenant, as the session `current` sees it.
-    pub fn of(tenant_id: &str, session: &Stored<Session>, current: &str, is_live: bool) -> Self {
+    /// A session of a tenant, as the session `current` sees it, and what it comes to while it lives.
+    pub fn of(
+        tenant_id: &str,
+        session: &Stored<Session>,
+        (current, location): (&str, Option<String>),
+        held: Option<Effective>,
+    ) -> Self {
+        let is_live = held.is_some();
+        let held = held.unwrap_or_default();
         let user_agent = session.user_agent.clone().unwrap_or_default();
         Self {
             id: session.id.as_str().to_owned(),
@@ -87,19 +103,23 @@ impl SessionView {
             device_info: DeviceInfo {
                 user_agent: user_agent.clone(),
                 ip_address: session.ip.clone(),
-                location: None,
+                location: location.clone(),
             },
             user_agent,
             ip: session.ip.clone(),
-            location: None,
+            location,
             is_active: is_live,
             is_current: session.id.as_str() == current,
             aud: session.aud.clone(),
+            roles: held.roles,
+            scopes: held.scopes,
             amr: session.amr.clone(),
             acr: session.acr.clone(),
             last_used_at: session.used_at,
             max_age_minutes: session.expires_at.seconds_since(session.created_at) / 60,
             session_type: session.session_type.clone(),
+            client_id: session.grant.as_ref().map(|grant| grant.client_id.as_str().to_owned()),
+            scope: session.grant.as_ref().map(|grant| grant.scope.join(" ")),
             meta_data: session.meta_data.clone(),
             is_deleted: session.revoked_at.is_some(),
             expires_at: session.expires_at,

@@ -1,111 +1,26 @@
 //! Opening, refreshing and ending sessions.
 
 use crate::access_control::roles::effective::Effective;
-use crate::identity::hooks::{self, HookError};
+use crate::identity::hooks;
+pub use crate::identity::sessions::error::{MAX_META_DATA, SessionError};
 use crate::identity::sessions::model::{Presented, Session};
 use crate::identity::tokens::{self, TokenPair};
 use crate::identity::users::model::User;
 use crate::identity::{Identity, stale_session};
 use crate::tenant::audit::Event;
-use crate::tenant::keys::keyring::KeyRingError;
-use crate::tenant::verify::{Claims, TokenError, TokenType, verify};
+use crate::tenant::verify::{Claims, TokenError, TokenType};
 use crate::tenant::{Actor, ClientInfo, TenantScope};
-use kernel::{Change, Problem, ProblemKind, SessionId, StorageError, Stored, UserId};
-use serde_json::{Map, Value};
-use std::borrow::Cow;
+use kernel::{Change, Effect, SessionId, StorageError, Stored, Topic, UserId};
+use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 /// How often a refresh is retried after losing against a parallel one.
 const REFRESH_ATTEMPTS: u32 = 16;
 
-/// Most bytes a session's `meta_data` may take as JSON.
-pub const MAX_META_DATA: usize = 4_096;
-
 /// The `acr` of sessions opened with one factor …
 const ONE_FACTOR: &str = "usso:acr:1";
 /// … and with two.
 const TWO_FACTORS: &str = "usso:acr:2";
-
-/// Why a session can't be opened, refreshed or ended.
-#[derive(Debug, thiserror::Error)]
-pub enum SessionError {
-    /// The token isn't accepted.
-    #[error(transparent)]
-    Token(#[from] TokenError),
-    /// The user doesn't belong to this workspace, or it is closed.
-    #[error("not a member of the workspace")]
-    NotAMember,
-    /// A refresh token that was left behind long ago came back: the session is ended.
-    #[error("a refresh token was used again")]
-    Reused,
-    /// It was opened with one factor, and the tenant wants two by now.
-    #[error("a second factor is needed")]
-    MfaRequired,
-    /// There is no such session here.
-    #[error("no such session")]
-    NotFound,
-    /// `If-Match` named another revision.
-    #[error("the session was changed meanwhile")]
-    Stale,
-    /// `meta_data` would outgrow [`MAX_META_DATA`].
-    #[error("too much meta data")]
-    MetaDataTooLarge,
-    /// A validator of the tenant denies it, or can't be asked.
-    #[error(transparent)]
-    Hook(#[from] HookError),
-    /// Signing failed.
-    #[error(transparent)]
-    Sign(#[from] KeyRingError),
-    /// The database refused.
-    #[error(transparent)]
-    Storage(#[from] StorageError),
-}
-
-impl Problem for SessionError {
-    fn kind(&self) -> ProblemKind {
-        match self {
-            Self::Token(e) => e.kind(),
-            Self::Hook(e) => e.kind(),
-            Self::NotAMember => ProblemKind::Forbidden,
-            Self::Reused | Self::MfaRequired => ProblemKind::Unauthenticated,
-            Self::NotFound => ProblemKind::NotFound,
-            Self::Stale => ProblemKind::PreconditionFailed,
-            Self::MetaDataTooLarge => ProblemKind::Invalid,
-            Self::Sign(_) => ProblemKind::Internal,
-            Self::Storage(e) => crate::tenant::tenants::service::storage_kind(e),
-        }
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Token(e) => e.code(),
-            Self::Hook(e) => e.code(),
-            Self::NotAMember => "PERMISSION_DENIED",
-            Self::Reused => "REFRESH_TOKEN_REUSED",
-            Self::MfaRequired => "MFA_REQUIRED",
-            Self::NotFound => "NOT_FOUND",
-            Self::Stale => "PRECONDITION_FAILED",
-            Self::MetaDataTooLarge => "VALIDATION_ERROR",
-            Self::Sign(_) => "INTERNAL_ERROR",
-            Self::Storage(_) => "SERVICE_UNAVAILABLE",
-        }
-    }
-
-    fn detail(&self) -> Cow<'static, str> {
-        match self {
-            Self::Token(e) => e.detail(),
-            Self::Hook(e) => e.detail(),
-            Self::NotAMember => "You don't belong to this workspace".into(),
-            Self::Reused => "This refresh token was used before; the session has been ended".into(),
-            Self::MfaRequired => "A second factor is needed; sign in again".into(),
-            Self::NotFound => "Not found".into(),
-            Self::Stale => "The object was changed since it was read".into(),
-            Self::MetaDataTooLarge => format!("meta_data: at most {MAX_META_DATA} bytes").into(),
-            Self::Sign(_) => "Internal error".into(),
-            Self::Storage(_) => "The service is temporarily unavailable".into(),
-        }
-    }
-}
 
 /// What a new session is made of.
 #[derive(Debug, Clone)]
@@ -176,6 +91,7 @@ pub async fn open(
         ip: client.ip.to_string(),
         session_type: session_type.to_owned(),
         actor,
+        grant: None,
         claims: new.claims,
         meta_data: Map::new(),
     };
@@ -252,7 +168,27 @@ async fn live_user(
         return Err(TokenError::Invalid.into());
     }
     let user = identity.user(tenant, &session.user_id).await?.ok_or(TokenError::Revoked)?;
-    if is_live(tenant, session, &user) { Ok(user) } else { Err(TokenError::Revoked.into()) }
+    if lives(identity, tenant, session, &user).await? { Ok(user) } else { Err(TokenError::Revoked.into()) }
+}
+
+/// Whether a session of this user lives, and the one it belongs to.
+///
+/// # Errors
+/// When the database is away.
+pub async fn lives(
+    identity: &Identity,
+    tenant: &TenantScope,
+    session: &Session,
+    user: &User,
+) -> Result<bool, StorageError> {
+    let Some(browser) = session.belongs_to() else { return Ok(is_live(tenant, session, user)) };
+    if !is_live(tenant, session, user) {
+        return Ok(false);
+    }
+    // Signing out ends what clients were given, unless the user let them stay. Idleness is for each by itself.
+    let epochs = (user.session_epoch, tenant.profile().tenant.session_epoch);
+    let browser = identity.session(tenant, browser).await?;
+    Ok(browser.is_some_and(|b| b.is_live(epochs.0, epochs.1, None, tenant.now())))
 }
 
 /// Whether a session of this user lives.
@@ -266,8 +202,8 @@ pub fn is_live(tenant: &TenantScope, session: &Session, user: &User) -> bool {
 /// A refresh.
 #[derive(Debug, Clone, Copy)]
 pub struct Refresh<'a> {
-    /// The refresh token.
-    pub token: &'a str,
+    /// What the refresh token says, verified.
+    pub claims: &'a Claims,
     /// Where the session goes on: in a workspace, outside of any, or, if none, where it is.
     pub switch: Option<Option<&'a str>>,
 }
@@ -276,32 +212,105 @@ pub struct Refresh<'a> {
 /// is written in any generation that is accepted, and advances none that would not advance without it.
 ///
 /// # Errors
-/// [`TokenError`] when the token isn't a live refresh token of this tenant; [`SessionError::Reused`] when it was left
+/// [`TokenError`] when the token isn't the refresh token of a live session; [`SessionError::Reused`] when it was left
 /// behind long ago, in which case the session is ended; [`SessionError::NotAMember`] of the workspace to switch to.
 pub async fn refresh(
     identity: &Identity,
     tenant: &TenantScope,
     issuer: &str,
-    Refresh { token, switch }: Refresh<'_>,
+    Refresh { claims, switch }: Refresh<'_>,
     client: &ClientInfo,
 ) -> Result<SignedIn, SessionError> {
-    let claims = verify(tenant, token)?;
+    let handout = FirstParty { identity, tenant, issuer, switch, client };
+    let (tokens, user) = rotate(identity, tenant, (claims, client), &handout).await?;
+    Ok(SignedIn { user, tokens })
+}
+
+/// What is handed out for a refresh token.
+pub trait Handout: Sync {
+    /// What.
+    type Answer: Send;
+    /// Why not.
+    type Error: From<SessionError> + Send;
+
+    /// Whether there is to be anything for this session.
+    ///
+    /// # Errors
+    /// Why not.
+    fn admits(&self, session: &Session) -> Result<(), Self::Error>;
+
+    /// Makes it, for the session's next state, and writes that if it differs.
+    fn make(
+        &self,
+        old: &Stored<Session>,
+        next: Session,
+        user: &Stored<User>,
+    ) -> impl Future<Output = Result<(Self::Answer, Option<Stored<Session>>), SessionError>> + Send;
+}
+
+/// Our own tokens.
+struct FirstParty<'a> {
+    identity: &'a Identity,
+    tenant: &'a TenantScope,
+    issuer: &'a str,
+    switch: Option<Option<&'a str>>,
+    client: &'a ClientInfo,
+}
+
+impl Handout for FirstParty<'_> {
+    type Answer = TokenPair;
+    type Error = SessionError;
+
+    fn admits(&self, session: &Session) -> Result<(), SessionError> {
+        if session.grant.is_some() {
+            // Of a client, which refreshes it at the token endpoint, where it says who it is.
+            Err(TokenError::WrongType.into())
+        } else if self.tenant.profile().settings.require_mfa && session.is_weak() {
+            Err(SessionError::MfaRequired)
+        } else {
+            Ok(())
+        }
+    }
+
+    async fn make(
+        &self,
+        old: &Stored<Session>,
+        next: Session,
+        user: &Stored<User>,
+    ) -> Result<(TokenPair, Option<Stored<Session>>), SessionError> {
+        let wanted = (self.switch, self.client);
+        advance(self.identity, self.tenant, self.issuer, (old, next, user), wanted).await
+    }
+}
+
+/// The rule of generations (ruling D2) around whatever is handed out: finds the session of a refresh token, asks whether
+/// there is to be anything for it, judges the generation, and has the answer made. Memory may be behind the store: that is
+/// asked again before anybody is refused, answered for the past, or convicted.
+///
+/// # Errors
+/// As [`refresh`]; those of the handout.
+pub async fn rotate<H: Handout>(
+    identity: &Identity,
+    tenant: &TenantScope,
+    (claims, client): (&Claims, &ClientInfo),
+    handout: &H,
+) -> Result<(H::Answer, Arc<Stored<User>>), H::Error> {
+    let refused = |error: TokenError| H::Error::from(SessionError::Token(error));
+    let away = |error: StorageError| H::Error::from(SessionError::Storage(error));
     let (TokenType::Refresh, Some(generation)) = (claims.token_type, claims.g) else {
-        return Err(TokenError::WrongType.into());
+        return Err(refused(TokenError::WrongType));
     };
-    let id = session_id(&claims)?;
-    let mut current = identity.session(tenant, &id).await?;
+    let id = session_id(claims).map_err(refused)?;
+    let mut current = identity.session(tenant, &id).await.map_err(away)?;
     let mut is_fresh = false;
     for _ in 0..REFRESH_ATTEMPTS {
         let stamp = identity.session_stamp(tenant, &id);
-        let session = current.ok_or(TokenError::Revoked)?;
-        if tenant.profile().settings.require_mfa && session.is_weak() {
-            return Err(SessionError::MfaRequired);
-        }
-        let user = match live_user(identity, tenant, &session, &claims).await {
+        let session = current.ok_or(refused(TokenError::Revoked))?;
+        handout.admits(&session)?;
+        let user = match live_user(identity, tenant, &session, claims).await {
             // Memory may be behind: only the store ends a session.
             Err(SessionError::Token(_)) if !is_fresh => {
-                current = identity.session_from_store(tenant, &id).await?;
+                current = identity.session_from_store(tenant, &id).await.map_err(away)?;
                 is_fresh = true;
                 continue;
             }
@@ -315,28 +324,53 @@ pub async fn refresh(
             Presented::Reused => {
                 let reason = ("session.refresh_token_reused", Actor::Anonymous);
                 end(identity, tenant, &id, reason, client).await?;
-                return Err(SessionError::Reused);
+                return Err(SessionError::Reused.into());
             }
-            Presented::Unknown => return Err(TokenError::Invalid.into()),
+            Presented::Unknown => return Err(refused(TokenError::Invalid)),
         };
         if let Some(next) = next {
-            match advance(identity, tenant, issuer, (&session, next, &user), (switch, client)).await {
-                Ok((tokens, stored)) => {
+            match handout.make(&session, next, &user).await {
+                Ok((answer, stored)) => {
                     stored.into_iter().for_each(|stored| identity.keep_session(tenant, stored, stamp));
-                    return Ok(SignedIn { user, tokens });
+                    return Ok((answer, user));
                 }
                 Err(SessionError::Storage(StorageError::Conflict)) => {}
                 // They may have joined meanwhile.
                 Err(SessionError::NotAMember) if !is_fresh => {
-                    identity.user_from_store(tenant, &session.user_id).await?;
+                    identity.user_from_store(tenant, &session.user_id).await.map_err(away)?;
                 }
-                Err(e) => return Err(e),
+                Err(e) => return Err(e.into()),
             }
         }
-        current = identity.session_from_store(tenant, &id).await?;
+        current = identity.session_from_store(tenant, &id).await.map_err(away)?;
         is_fresh = true;
     }
-    Err(StorageError::Contended.into())
+    Err(away(StorageError::Contended))
+}
+
+/// Mints tokens of a session in its present generation, for a browser that holds several and goes on with this one.
+///
+/// # Errors
+/// [`TokenError::Revoked`] when it has ended; [`SessionError::MfaRequired`].
+pub async fn resume(
+    identity: &Identity,
+    tenant: &TenantScope,
+    issuer: &str,
+    id: &SessionId,
+) -> Result<SignedIn, SessionError> {
+    let session = identity.session_from_store(tenant, id).await?.ok_or(TokenError::Revoked)?;
+    let user = identity.user_from_store(tenant, &session.user_id).await?.ok_or(TokenError::Revoked)?;
+    let is_own = session.agent_id.is_none() && session.actor.is_none();
+    if !is_own || !is_live(tenant, &session, &user) {
+        return Err(TokenError::Revoked.into());
+    }
+    if tenant.profile().settings.require_mfa && session.is_weak() {
+        return Err(SessionError::MfaRequired);
+    }
+    let workspace = session.workspace_id.as_deref();
+    let held = identity.held_in(tenant, (&session, &user), workspace).await?.ok_or(TokenError::Revoked)?;
+    let tokens = tokens::mint(tenant, issuer, &session, (&user, held))?;
+    Ok(SignedIn { user, tokens })
 }
 
 /// Writes the next state of a refreshed session, if it differs, and mints its tokens. A session whose user left its
@@ -409,11 +443,19 @@ pub async fn end(
             let effect = Event::new(event, actor.clone(), id.as_str(), client)
                 .with("user_id", old.user_id.as_str())
                 .effect(tenant);
-            Ok(Change::Put(old.revoked(tenant.now()), vec![effect, stale_session(tenant, id).effect(tenant)]))
+            let mut effects = vec![effect, stale_session(tenant, id).effect(tenant)];
+            effects.extend(old.is_personal().then(|| ended(tenant, old)));
+            Ok(Change::Put(old.revoked(tenant.now()), effects))
         })
         .await;
     identity.forget_session(tenant, id);
     ended
+}
+
+/// That a session has ended, for the applications its user went to.
+fn ended(tenant: &TenantScope, session: &Session) -> Effect {
+    let payload = json!({ "session": session.id, "user": session.user_id });
+    Effect { topic: Topic::Logout, payload, due_at: tenant.now() }
 }
 
 /// Ends the session a caller presents any token of: access or refresh, in any generation, even an expired one is
@@ -469,11 +511,6 @@ pub async fn update(
 }
 
 /// The event of a changed session.
-pub fn updated_event(
-    tenant: &TenantScope,
-    actor: &Actor,
-    session: &Session,
-    client: &ClientInfo,
-) -> kernel::Effect {
+pub fn updated_event(tenant: &TenantScope, actor: &Actor, session: &Session, client: &ClientInfo) -> Effect {
     Event::new("session.updated", actor.clone(), session.id.as_str(), client).effect(tenant)
 }

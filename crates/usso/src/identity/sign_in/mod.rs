@@ -21,7 +21,7 @@ pub mod schema;
 
 pub use error::SignInError;
 pub use flow::{is_allowed as flow_allows, may_be_second};
-pub use proven::{Carried, proven};
+pub use proven::{Carried, Standing, proven, standing};
 pub use register::{Newcomer, newcomer};
 
 use crate::identity::Identity;

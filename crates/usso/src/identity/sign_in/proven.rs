@@ -17,6 +17,7 @@ use crate::identity::users::verification;
 use crate::tenant::TenantScope;
 use crate::tenant::settings::Settings;
 use kernel::Stored;
+use std::sync::Arc;
 
 /// What a proof comes with.
 #[derive(Debug, Clone, Default)]
@@ -63,6 +64,37 @@ pub async fn proven(
             ask(context, &user, more)
         }
     }
+}
+
+/// Where an unfinished sign-in stands.
+#[derive(Debug)]
+pub struct Standing {
+    /// Whose it is.
+    pub user: Arc<Stored<User>>,
+    /// What would do …
+    pub methods: Vec<Method>,
+    /// … so many of them.
+    pub required: usize,
+    /// What may be set up now, for who has nothing to show (ruling D39).
+    pub enrol: Vec<Method>,
+}
+
+/// Tells where an unfinished sign-in stands. Nothing, for anything but the token of one that may go on.
+///
+/// # Errors
+/// When the database is away.
+pub async fn standing(context: Context<'_>, token: &str) -> Result<Option<Standing>, SignInError> {
+    let Context { identity, tenant, .. } = context;
+    let Some(pending) = Pending::read(tenant, token) else { return Ok(None) };
+    let user = identity.user(tenant, &pending.user_id).await?;
+    let Some(user) = user.filter(|user| pending.is_of(tenant, user) && user.may_sign_in()) else {
+        return Ok(None);
+    };
+    let Next::Need { methods, required } = what_next(tenant, &user, &pending.shown) else { return Ok(None) };
+    let is_enrolling = methods.is_empty() && pending.may_enrol;
+    let enrol = if is_enrolling { enrolable(tenant, &user, &pending.shown)? } else { Vec::new() };
+    let has_way = !methods.is_empty() || !enrol.is_empty();
+    Ok(has_way.then_some(Standing { user, methods, required, enrol }))
 }
 
 /// Whether a proof shows the account itself to be this person's, not only one of its addresses.

@@ -20,6 +20,8 @@ use crate::identity::devices::Device;
 use crate::identity::identifiers::IdentifierKind;
 use crate::identity::sessions::service;
 use crate::identity::users::schema::UserView;
+use crate::integration::Browser;
+use crate::integration::access;
 use crate::tenant::verify::{Claims, TokenError, TokenType, authenticate, verify};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
@@ -171,11 +173,11 @@ pub async fn refresh(
     let (in_body, switch) = request.map(|r| (r.refresh_token, r.workspace_id)).unwrap_or_default();
     let switch = switch.as_ref().map(Option::as_deref);
     match &in_body {
-        Some(token) => rotate(&state, &tenant, service::Refresh { token, switch }, true).await,
+        Some(token) => rotate(&state, &tenant, (token, switch), true).await,
         None => {
             let token = refresh_cookie(&headers)?;
             csrf::check(&tenant, &headers)?;
-            rotate(&state, &tenant, service::Refresh { token, switch }, false).await
+            rotate(&state, &tenant, (token, switch), false).await
         }
     }
 }
@@ -188,8 +190,7 @@ pub async fn refresh_by_cookie(
     tenant: Tenant,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let refresh = service::Refresh { token: refresh_cookie(&headers)?, switch: None };
-    rotate(&state, &tenant, refresh, false).await
+    rotate(&state, &tenant, (refresh_cookie(&headers)?, None), false).await
 }
 
 fn refresh_cookie(headers: &HeaderMap) -> Result<&str, ApiError> {
@@ -201,13 +202,16 @@ fn refresh_cookie(headers: &HeaderMap) -> Result<&str, ApiError> {
 async fn rotate(
     state: &AppState,
     tenant: &Tenant,
-    refresh: service::Refresh<'_>,
+    (token, switch): (&str, Option<Option<&str>>),
     in_body: bool,
 ) -> Result<Response, ApiError> {
     let (issuer, client) = (tenant.issuer(), tenant.client());
-    let tokens = match agents::refresh(&state.identity, &tenant.scope, &issuer, refresh.token).await? {
-        Some(tokens) => tokens,
-        None => service::refresh(&state.identity, &tenant.scope, &issuer, refresh, &client).await?.tokens,
+    let claims = verify(&tenant.scope, token)?;
+    let tokens = if agents::is_of_agent(&claims) {
+        agents::refresh(&state.identity, &tenant.scope, &issuer, &claims).await?
+    } else {
+        let refresh = service::Refresh { claims: &claims, switch };
+        service::refresh(&state.identity, &tenant.scope, &issuer, refresh, &client).await?.tokens
     };
     let mut headers = HeaderMap::new();
     cookie::set_tokens(&mut headers, tenant, &tokens);
@@ -263,7 +267,7 @@ async fn end(
     let presented = caller::presented(headers).ok().flatten();
     let (tokens, by_cookie): (Vec<&str>, bool) = match (&in_body, presented) {
         (Some(token), _) => (vec![token], false),
-        (None, Some(Presented::Token(token, Source::Header))) => (vec![token], false),
+        (None, Some(Presented::Token(token, Source::Header | Source::Dpop))) => (vec![token], false),
         // A key has no session to end.
         (None, Some(Presented::ApiKey(_))) => (Vec::new(), false),
         // An access cookie may be gone while the refresh cookie still lives.
@@ -302,13 +306,15 @@ pub async fn verify_token(
     if !is_wanted {
         return Err(TokenError::WrongType.into());
     }
-    if agents::is_of_agent(&claims) {
-        agents::live(&state.identity, &tenant.scope, &claims).await?;
-    } else {
-        let (session, user) = service::live(&state.identity, &tenant.scope, &claims).await?;
-        let workspace = claims.workspace_id.as_deref();
-        let held = state.identity.held_in(&tenant.scope, (&session, &user), workspace).await;
-        held.map_err(|e| storage(&e))?.ok_or(TokenError::Revoked)?;
+    let layers = (&state.identity, &state.integration);
+    match access::holder(layers, &tenant.scope, &claims).await? {
+        access::Holder::User(Browser { session, user })
+        | access::Holder::Delegate(Browser { session, user }, _) => {
+            let workspace = claims.workspace_id.as_deref();
+            let held = state.identity.held_in(&tenant.scope, (&session, &user), workspace).await;
+            held.map_err(|e| storage(&e))?.ok_or(TokenError::Revoked)?;
+        }
+        access::Holder::Client(_) | access::Holder::Agent(..) => {}
     }
     service::check_generation(&state.identity, &tenant.scope, &claims).await?;
     let claims = serde_json::to_value(claims.flattened()).unwrap_or_default();
@@ -319,7 +325,7 @@ pub async fn verify_token(
 #[utoipa::path(get, path = "/me", tag = "Authentication", operation_id = "me", security(("bearer" = [])),
     responses((status = 200, body = MeView), (status = 401, body = ErrorView)))]
 pub async fn me(caller: Caller) -> Result<Response, ApiError> {
-    if caller.agent().is_none() {
+    if !caller.owns_nothing() {
         caller.at_home()?;
     }
     let Caller { tenant, principal, user, workspace } = caller;
@@ -329,6 +335,17 @@ pub async fn me(caller: Caller) -> Result<Response, ApiError> {
             let view =
                 MeView::of(UserView::of(tenant_id, &user), Claims { workspace_id: workspace, ..*claims });
             ([(header::ETAG, user.revision.etag())], Json(view)).into_response()
+        }
+        Principal::Client { claims, delegation: Some(own), scopes, .. } => {
+            let granted: Vec<String> =
+                claims.scope.iter().flat_map(|scope| scope.split(' ')).map(str::to_owned).collect();
+            let user = UserView::of(tenant_id, &own.user).opened_by(&granted);
+            let claims = Claims { workspace_id: workspace, scopes: Some(scopes), ..*claims };
+            Json(MeView::of(user, claims)).into_response()
+        }
+        Principal::Client { claims, scopes, .. } => {
+            let claims = Claims { scopes: Some(scopes), ..*claims };
+            Json(serde_json::to_value(claims).unwrap_or_default()).into_response()
         }
         Principal::Agent { agent, credential: AgentCredential::Session { claims, .. }, scopes } => {
             Json(AgentMeView::of(&agent, *claims, scopes)).into_response()

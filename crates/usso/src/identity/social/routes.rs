@@ -134,7 +134,7 @@ async fn take_back(
         Outcome::SignedIn(step) => {
             let page = match step {
                 Step::Completed(_) => None,
-                _ => Some(redirect::front_end(tenant, ["login", "login_url"], "/login")),
+                _ => Some(redirect::front_end_here(tenant, ["login", "login_url"], "/login")),
             };
             let device = Device::parse(cookie::get(headers, cookie::DEVICE));
             (signed_in::respond(tenant, &device, step), page)
@@ -147,7 +147,10 @@ async fn take_back(
     if wants_json {
         return Ok(response);
     }
-    let page = page.map(|page| redirect::with_param(&page, ("status", "mfa_required")));
+    let page = page.map(|page| {
+        let page = redirect::with_param(&page, ("status", "mfa_required"));
+        target.as_ref().map_or(page.clone(), |target| redirect::with_param(&page, ("return_to", target)))
+    });
     let page = page.or(target).unwrap_or_else(|| default_page(tenant));
     Ok(redirect::found(&page, cookies_of(&response)))
 }
@@ -173,7 +176,7 @@ fn failed(tenant: &Tenant, headers: &HeaderMap, error: SocialError) -> Result<Re
         return Err(error.into());
     }
     tracing::info!(request_id = tenant.info.id(), %error, "a social login failed");
-    let page = redirect::front_end(tenant, ["oauth_failed", "oauth_failed_url"], "/oauth/failed");
+    let page = redirect::front_end_here(tenant, ["oauth_failed", "oauth_failed_url"], "/oauth/failed");
     Ok(redirect::found(&redirect::with_param(&page, ("error", &error.slug())), HeaderMap::new()))
 }
 

@@ -85,6 +85,13 @@ fn bot_token(tenant: &TenantScope) -> Option<Zeroizing<String>> {
     sealed::open(own, &tenant.profile().seal).map(Zeroizing::new)
 }
 
+/// The bot's id, which its token begins with and which is no secret; none where Telegram isn't set up.
+pub fn bot_id(tenant: &TenantScope) -> Option<String> {
+    let token = bot_token(tenant)?;
+    let (id, _) = token.split_once(':')?;
+    id.bytes().all(|b| b.is_ascii_digit()).then(|| id.to_owned())
+}
+
 /// What the tag is over: the fields there are, by name, one a line.
 fn checked(login: &TelegramLogin) -> String {
     let (id, at) = (login.id.to_string(), login.auth_date.to_string());

@@ -74,7 +74,7 @@ pub fn mint_for_agent(
 }
 
 /// Seconds an access token of the session may live now.
-fn lifetime(tenant: &TenantScope, session: &Session) -> i64 {
+pub(crate) fn lifetime(tenant: &TenantScope, session: &Session) -> i64 {
     tenant.profile().settings.access_timeout.min(session.expires_at.seconds_since(tenant.now())).max(1)
 }
 
@@ -92,7 +92,8 @@ fn pair(
     Ok(TokenPair { access, refresh, claims, expires_in, refresh_expires_in })
 }
 
-fn access_claims(
+/// What an access token of a user's session says.
+pub(crate) fn access_claims(
     tenant: &TenantScope,
     issuer: &str,
     session: &Session,
@@ -116,13 +117,14 @@ fn access_claims(
         username: verified(IdentifierKind::Username),
         email: verified(IdentifierKind::Email),
         phone: verified(IdentifierKind::Phone),
-        act: session.actor.as_ref().map(|actor| Act { sub: actor.as_str().to_owned() }),
+        act: session.actor.as_ref().map(|actor| Act { sub: actor.as_str().to_owned(), act: None }),
         claims: (!custom.is_empty()).then_some(custom),
         ..base_claims(tenant, issuer, session, (TokenType::Access, lifetime))
     }
 }
 
-fn refresh_claims(tenant: &TenantScope, issuer: &str, session: &Session) -> Claims {
+/// What a refresh token of a session says, in its present generation.
+pub(crate) fn refresh_claims(tenant: &TenantScope, issuer: &str, session: &Session) -> Claims {
     let lifetime = session.expires_at.seconds_since(tenant.now());
     Claims {
         aud: Some(issuer.to_owned()),
@@ -160,6 +162,10 @@ fn base_claims(
         email: None,
         phone: None,
         act: None,
+        scope: None,
+        client_id: None,
+        auth_time: None,
+        cnf: None,
         claims: None,
         g: None,
     }

@@ -2,7 +2,8 @@
 
 use super::schema::UsageView;
 use super::service;
-use crate::access_control::permission::{Permission, Resource};
+use crate::access_control::operations::permission;
+use crate::access_control::permission::Permission;
 use crate::http::error::{ErrorView, storage};
 use crate::http::tenant::meant;
 use crate::http::{ApiError, AppState, Caller, Json};
@@ -11,7 +12,7 @@ use axum::extract::{Path, State};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-const READ: Permission = Permission::new("read", Resource::Tenants);
+const READ: Permission = permission("get_tenant_usage");
 
 /// The routes.
 pub fn router() -> OpenApiRouter<AppState> {

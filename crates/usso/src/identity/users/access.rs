@@ -2,7 +2,8 @@
 
 use super::error::UserError;
 use super::model::User;
-use crate::access_control::permission::{Permission, PermissionDenied, Resource};
+use crate::access_control::operations::permission;
+use crate::access_control::permission::{Permission, PermissionDenied};
 use crate::identity::Identity;
 use crate::tenant::TenantScope;
 use kernel::{Stored, UserId};
@@ -10,7 +11,7 @@ use protocol::scope::Scope;
 use std::sync::Arc;
 
 /// Reading users.
-pub const READ: Permission = Permission::new("read", Resource::Users);
+pub const READ: Permission = permission("get_user");
 
 /// Who asks.
 #[derive(Debug, Clone, Copy)]

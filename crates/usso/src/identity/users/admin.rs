@@ -128,6 +128,10 @@ pub async fn update(
             }
             next.session_epoch += 1;
         }
+        if !old.may_sign_in() && next.may_sign_in() {
+            // Who comes back has all they had.
+            may_act_for(identity, tenant, granter.scopes, &next).await?;
+        }
         let effects = recorded(tenant, &mut next, "user.updated", fields, (granter.actor, granter.client));
         let written = tenant.records::<User>().replace(&old, next, effects).await;
         identity.forget_user(tenant, id);

@@ -6,6 +6,7 @@
 pub mod access;
 pub mod admin;
 pub mod claims;
+pub mod consents;
 pub mod credentials;
 pub mod error;
 pub mod identifiers;

@@ -2,7 +2,8 @@
 
 use crate::access_control::roles::effective::Assigned;
 use crate::identity::identifiers::{Identifier, IdentifierKind};
-use kernel::{Key, Record, TenantId, Timestamp, UserId};
+use crate::tenant::TenantScope;
+use kernel::{Key, Record, Revision, Stored, TenantId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -290,6 +291,37 @@ impl User {
         words.extend(name.split_whitespace().skip(1).take(MAX_WORDS).map(str::to_owned));
         words.extend((!name.trim().is_empty()).then(|| name.trim().to_owned()));
         words
+    }
+
+    /// Somebody who exists nowhere else and owns nothing, in the place of a user: for programs that act for nobody, or only
+    /// with what they were given.
+    pub fn stand_in(tenant: &TenantScope, name: &str) -> Stored<Self> {
+        let now = tenant.now();
+        let record = Self {
+            id: UserId::generate(now, tenant.random()),
+            name: Some(name.to_owned()),
+            identifiers: Vec::new(),
+            credentials: Vec::new(),
+            roles: Vec::new(),
+            scopes: Vec::new(),
+            workspace_ids: Vec::new(),
+            workspace_roles: BTreeMap::new(),
+            is_active: false,
+            activation_status: ActivationStatus::Deactive,
+            avatar_url: None,
+            custom_claims: Map::new(),
+            session_epoch: 0,
+            is_limited: false,
+            meta_data: Map::new(),
+            profile: None,
+            history: Vec::new(),
+            deleted_at: None,
+            moving_to: None,
+            awaits_identifier: false,
+            referred_by: None,
+            workspace_joined_at: BTreeMap::new(),
+        };
+        Stored { record, revision: Revision::generate(tenant.random()), created_at: now, updated_at: now }
     }
 
     /// What filters of scopes can ask of the user.

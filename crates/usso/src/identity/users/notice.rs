@@ -24,6 +24,7 @@ const JUST_MADE: i64 = 10;
 fn what(event: &str, language: &str) -> Option<&'static str> {
     let (english, persian) = match event {
         "user.password_set" => ("A new password was set", "گذرواژهٔ تازه‌ای تعیین شد"),
+        "user.authenticator_reset" => ("An authenticator was set up anew", "برنامهٔ رمزساز از نو تنظیم شد"),
         "user.authenticator_added" => ("An authenticator was added", "یک برنامهٔ رمزساز افزوده شد"),
         "user.backup_codes_made" => ("New backup codes were made", "کدهای پشتیبان تازه ساخته شد"),
         "user.backup_code_used" => ("A backup code was used", "یک کد پشتیبان به کار رفت"),

@@ -4,6 +4,7 @@
 //! platform's records, written before the deletion, so that a crash between the two forgets nothing.
 
 use super::admin::{change, is_system_admin};
+use super::consents::Consent;
 use super::error::UserError;
 use super::model::User;
 use crate::identity::Identity;
@@ -173,6 +174,7 @@ async fn remove(
     end_agents(identity, tenant, id, (actor, client)).await?;
     end_keys(identity, tenant, id, (actor, client)).await?;
     drop_sessions(identity, tenant, id).await?;
+    drop_consents(tenant, id).await?;
     for _ in 0..ATTEMPTS {
         let found = tenant.records::<User>().get(id.as_str()).await?;
         let user = found.filter(|user| user.deleted_at.is_some()).ok_or(UserError::NotFound)?;
@@ -249,6 +251,21 @@ pub(super) async fn drop_sessions(
             // They ended when their user was deleted; nothing changes but that they are forgotten.
             match tenant.records::<Session>().delete(&session, Vec::new()).await {
                 Ok(()) | Err(StorageError::Conflict) => identity.forget_session(tenant, &session.id),
+                Err(e) => return Err(e),
+            }
+        }
+    }
+}
+
+async fn drop_consents(tenant: &TenantScope, id: &UserId) -> Result<(), StorageError> {
+    loop {
+        let consents = tenant.records::<Consent>().page(of_user::<Consent>(id)).await?.items;
+        if consents.is_empty() {
+            return Ok(());
+        }
+        for consent in consents {
+            match tenant.records::<Consent>().delete(&consent, Vec::new()).await {
+                Ok(()) | Err(StorageError::Conflict) => {}
                 Err(e) => return Err(e),
             }
         }

@@ -6,7 +6,8 @@ use super::error::UserError;
 use super::model::{DELETED, PRESENT, User, identifier_key};
 use super::schema::{CreateUser, MoveUser, UpdateUser, UserView};
 use super::{impersonation, removal};
-use crate::access_control::permission::{Permission, PermissionDenied, Resource};
+use crate::access_control::operations::permission;
+use crate::access_control::permission::{Permission, PermissionDenied};
 use crate::access_control::roles::service::Granter;
 use crate::access_control::visible::visible;
 use crate::http::caller::Principal;
@@ -27,11 +28,11 @@ use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-const CREATE: Permission = Permission::new("create", Resource::Users);
-const UPDATE: Permission = Permission::new("update", Resource::Users);
-const DELETE: Permission = Permission::new("delete", Resource::Users);
-const SUPERADMIN: Permission = Permission::new("superadmin", Resource::Users);
-const ADMIN: Permission = Permission::new("admin", Resource::Users);
+const CREATE: Permission = permission("create_user");
+const UPDATE: Permission = permission("update_user");
+const DELETE: Permission = permission("delete_user");
+const SUPERADMIN: Permission = permission("move_user");
+const ADMIN: Permission = permission("impersonate_user");
 
 /// The routes.
 pub fn router() -> OpenApiRouter<AppState> {
@@ -336,7 +337,7 @@ pub async fn delete(
     Ok(Tagged(user.revision, UserView::of(scope.id().as_str(), &user)))
 }
 
-/// Take a deletion back
+/// Take a deletion back; for those who hold all that the user holds
 #[utoipa::path(post, path = "/users/{user_id}/restore", tag = "Users", operation_id = "restore_user",
     params(("user_id" = String, Path)), security(("bearer" = [])),
     responses((status = 200, body = UserView), (status = 401, body = ErrorView), (status = 403, body = ErrorView),
@@ -348,6 +349,8 @@ pub async fn restore(
 ) -> Result<Tagged<UserView>, ApiError> {
     let scope = &caller.tenant.scope;
     let (user, _) = found(scope, &id, DELETE, changer(&caller, true)).await?;
+    // Who comes back has all they had.
+    admin::may_act_for(&state.identity, scope, caller.scopes(), &user).await?;
     let author = (&caller.actor(), &caller.tenant.client());
     let user = removal::restore(&state.identity, scope, &user.id, author).await?;
     Ok(Tagged(user.revision, UserView::of(scope.id().as_str(), &user)))

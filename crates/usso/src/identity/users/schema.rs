@@ -41,6 +41,9 @@ pub struct IdentifierView {
     pub user_id: String,
     /// The tenant.
     pub tenant_id: String,
+    /// Always null: none is kept.
+    #[schema(value_type = Option<Object>)]
+    pub meta_data: Option<Value>,
     /// When it was added.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
@@ -75,6 +78,9 @@ pub struct CredentialView {
     pub user_id: String,
     /// The tenant.
     pub tenant_id: String,
+    /// Always null: none is kept.
+    #[schema(value_type = Option<Object>)]
+    pub meta_data: Option<Value>,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
@@ -147,6 +153,31 @@ pub struct UserView {
 }
 
 impl UserView {
+    /// As much of a user as a client may know that was granted these words of `scope`.
+    #[must_use]
+    pub fn opened_by(self, scope: &[String]) -> Self {
+        let has = |word: &str| scope.iter().any(|own| own == word);
+        let (profile, email, phone) = (has("profile"), has("email"), has("phone"));
+        Self {
+            name: self.name.filter(|_| profile),
+            avatar_url: self.avatar_url.filter(|_| profile),
+            username: self.username.filter(|_| profile),
+            email: self.email.filter(|_| email),
+            phone: self.phone.filter(|_| phone),
+            identifiers: Vec::new(),
+            workspaces: Vec::new(),
+            workspace_ids: Vec::new(),
+            workspace_roles: BTreeMap::new(),
+            credentials: Vec::new(),
+            credential_methods: Vec::new(),
+            custom_claims: Map::new(),
+            referred_by: None,
+            history: Vec::new(),
+            meta_data: Map::new(),
+            ..self
+        }
+    }
+
     /// A user of a tenant, with the last changes.
     pub fn with_history(tenant_id: &str, stored: &Stored<User>) -> Self {
         Self { history: stored.history.clone(), ..Self::of(tenant_id, stored) }
@@ -203,6 +234,7 @@ pub fn identifier_view(tenant_id: &str, user: &Stored<User>, own: &UserIdentifie
         is_deleted: false,
         user_id: user.id.as_str().to_owned(),
         tenant_id: tenant_id.to_owned(),
+        meta_data: None,
         created_at: own.created_at,
         updated_at: user.updated_at,
     }
@@ -222,6 +254,7 @@ pub fn credential_view(tenant_id: &str, user: &Stored<User>, credential: &Creden
         is_deleted: false,
         user_id: user.id.as_str().to_owned(),
         tenant_id: tenant_id.to_owned(),
+        meta_data: None,
         created_at: credential.created_at,
         updated_at: user.updated_at,
     }

@@ -2,7 +2,8 @@
 
 use super::model::{Workspace, id_tag};
 use super::service::{self, WorkspaceError};
-use crate::access_control::permission::{Permission, PermissionDenied, Resource};
+use crate::access_control::operations::{needs, permission};
+use crate::access_control::permission::{Permission, PermissionDenied};
 use crate::access_control::visible::visible;
 use crate::identity::users::model::User;
 use crate::tenant::audit::Event;
@@ -32,24 +33,27 @@ pub enum Act {
     DeleteInvitations,
 }
 
-const READ: Permission = Permission::new("read", Resource::Workspaces);
-const MANAGE: Permission = Permission::new("manage", Resource::Workspaces);
+const READ: Permission = permission("get_workspace");
+const MANAGE: Permission = permission("update_member");
 
 impl Act {
     /// The permission to ask for, and another one that is enough.
     const fn permissions(self) -> (Permission, Option<Permission>) {
-        const fn invitations(verb: &'static str) -> Option<Permission> {
-            Some(Permission::new(verb, Resource::Invitations))
-        }
-        match self {
-            Self::Read | Self::ReadMembers => (READ, None),
-            Self::Update | Self::Switch => (Permission::new("update", Resource::Workspaces), None),
-            Self::Delete => (Permission::new("delete", Resource::Workspaces), None),
-            Self::Manage => (MANAGE, None),
-            Self::Invite => (MANAGE, invitations("create")),
-            Self::ReadInvitations => (MANAGE, invitations("read")),
-            Self::DeleteInvitations => (MANAGE, invitations("delete")),
-        }
+        let operation = match self {
+            Self::Read => "get_workspace",
+            Self::ReadMembers => "list_members",
+            Self::Update | Self::Switch => "update_workspace",
+            Self::Delete => "delete_workspace",
+            Self::Manage => "update_member",
+            Self::Invite => "create_workspace_invitation",
+            Self::ReadInvitations => "list_workspace_invitations",
+            Self::DeleteInvitations => "delete_workspace_invitation",
+        };
+        let other = match needs(operation) {
+            Some(needs) => needs.other(),
+            None => None,
+        };
+        (permission(operation), other)
     }
 }
 

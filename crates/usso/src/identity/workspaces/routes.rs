@@ -4,7 +4,8 @@ use super::access::{Act, Asker};
 use super::model::Workspace;
 use super::schema::{CreateWorkspace, UpdateWorkspace, WorkspaceView};
 use super::service::{self, WorkspaceError};
-use crate::access_control::permission::{Permission, PermissionDenied, Resource};
+use crate::access_control::operations::permission;
+use crate::access_control::permission::{Permission, PermissionDenied};
 use crate::http::error::{ErrorView, storage};
 use crate::http::list::{ListParams, ListView, Params, answer, flag};
 use crate::http::revision::{IfMatch, Tagged};
@@ -16,7 +17,7 @@ use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-const CREATE: Permission = Permission::new("create", Resource::Workspaces);
+const CREATE: Permission = permission("create_workspace");
 
 /// The routes.
 pub fn router() -> OpenApiRouter<AppState> {

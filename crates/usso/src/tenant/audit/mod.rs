@@ -83,6 +83,13 @@ pub enum Actor {
         /// The key.
         key: String,
     },
+    /// An OAuth client, by itself or in a user's name.
+    Client {
+        /// The client.
+        client: String,
+        /// In whose name.
+        user: Option<String>,
+    },
     /// An administrator in a user's name.
     Impersonator {
         /// In whose name.
@@ -99,6 +106,7 @@ impl Actor {
             Self::Anonymous => "anonymous",
             Self::System => "system",
             Self::User(id) | Self::Agent(id) | Self::ApiKey { user: id, .. } => id,
+            Self::Client { client, user } => user.as_deref().unwrap_or(client),
             Self::Impersonator { actor, .. } => actor,
         }
     }
@@ -220,6 +228,9 @@ impl<'a> Event<'a> {
     pub fn effect(mut self, scope: &Scope) -> Effect {
         if let Actor::ApiKey { key, .. } = &self.actor {
             self.data.insert("api_key".to_owned(), key.clone().into());
+        }
+        if let Actor::Client { client, .. } = &self.actor {
+            self.data.insert("client_id".to_owned(), client.clone().into());
         }
         if let Actor::Impersonator { user, .. } = &self.actor {
             self.data.insert("impersonated".to_owned(), user.clone().into());

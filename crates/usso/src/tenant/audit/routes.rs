@@ -4,7 +4,8 @@ use super::AuditEvent;
 use super::checkpoint::{self, Checkpoint};
 use super::schema::{AuditEventView, CheckpointView};
 use super::service::{Export, Filter};
-use crate::access_control::permission::{Permission, PermissionDenied, Resource};
+use crate::access_control::operations::permission;
+use crate::access_control::permission::{Permission, PermissionDenied};
 use crate::access_control::visible::visible;
 use crate::http::error::{ErrorView, storage};
 use crate::http::list::{ListParams, ListView, Params, answer};
@@ -21,7 +22,7 @@ use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-const READ: Permission = Permission::new("read", Resource::Audit);
+const READ: Permission = permission("list_audit_events");
 
 /// The routes.
 pub fn router() -> OpenApiRouter<AppState> {

@@ -5,6 +5,7 @@ use crate::tenant::audit::Event;
 use crate::tenant::registry::Registry;
 use crate::tenant::tenants::model::Tenant;
 use crate::tenant::tenants::service::{Authority, TenantError, change, get};
+use crate::tenant::{Actor, ClientInfo};
 use kernel::{Stored, TenantId};
 use protocol::jose::Algorithm;
 
@@ -80,6 +81,36 @@ pub async fn revoke(
         if is_gone { Ok(next) } else { Err(TenantError::NotFound) }
     })
     .await
+}
+
+/// Makes the tenant's first key for id tokens, if it has none and doesn't sign with the algorithm anyway. It signs at once,
+/// for no verifier can know an earlier one.
+///
+/// # Errors
+/// When it can't be made or stored.
+pub async fn ensure(registry: &Registry, id: &TenantId, algorithm: Algorithm) -> Result<(), TenantError> {
+    let current = get(registry, id).await?;
+    let now = registry.system().now();
+    let is_there = |tenant: &Tenant| {
+        let signs = |usage| tenant.keys.signer(usage, now).is_some_and(|key| key.algorithm == algorithm);
+        signs(KeyUse::Access) || signs(KeyUse::IdToken)
+    };
+    if is_there(&current) {
+        return Ok(());
+    }
+    let key = fresh(registry, &current, (algorithm, KeyUse::IdToken)).await?;
+    let client = ClientInfo::local();
+    let event = Event::new("tenant.key_published", Actor::System, id.as_str(), &client)
+        .with("published_key", key.id.as_str());
+    change(registry, id, None, event.effect(registry.system()), |old| {
+        let mut next = old.record.clone();
+        if !is_there(&next) {
+            next.keys.publish(key.clone(), registry.succession(), registry.system().now());
+        }
+        Ok(next)
+    })
+    .await
+    .map(drop)
 }
 
 /// A key that verifiers see.

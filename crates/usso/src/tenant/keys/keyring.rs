@@ -3,11 +3,12 @@
 use crate::tenant::keys::{KeySet, KeyUse, Succession};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
-use kernel::{TenantId, Timestamp};
-use protocol::jose::{JoseError, Jwk, JwkSet, PreparedHeader, SigningKey, VerifyingKey, sign_compact};
+use kernel::{KeyId, TenantId, Timestamp};
+use protocol::jose::{
+    Algorithm, JoseError, Jwk, JwkSet, PreparedHeader, SigningKey, VerifyingKey, sign_compact,
+};
 use protocol::seal::SealingKey;
 use serde::Serialize;
-use std::collections::HashMap;
 
 /// Why a key ring can't be opened.
 #[derive(Debug, thiserror::Error)]
@@ -30,14 +31,17 @@ struct Signer {
     usage: KeyUse,
     sign_from: Timestamp,
     header: PreparedHeader,
+    /// Of access tokens for OAuth clients.
+    client_header: PreparedHeader,
     public: Jwk,
     key: SigningKey,
 }
 
 /// A tenant's keys, parsed once.
 pub struct KeyRing {
-    signers: Vec<Signer>,
-    verifiers: HashMap<String, VerifyingKey>,
+    signers: Box<[Signer]>,
+    /// By id. They are few.
+    verifiers: Box<[(KeyId, VerifyingKey)]>,
     published: Published,
 }
 
@@ -68,9 +72,7 @@ impl KeyRing {
         seal: &SealingKey,
         (times, now): (&Succession, Timestamp),
     ) -> Result<Self, KeyRingError> {
-        let mut signers = Vec::new();
-        let mut verifiers = HashMap::new();
-        let mut published = Vec::new();
+        let (mut signers, mut verifiers, mut published) = (Vec::new(), Vec::new(), Vec::new());
         for key in set.keys().iter().filter(|k| set.is_published(k, times, now)) {
             let private = seal
                 .open(sealing_context(tenant, key.id.as_str()).as_bytes(), &key.sealed)
@@ -79,14 +81,15 @@ impl KeyRing {
                 usage: key.usage,
                 sign_from: key.sign_from,
                 header: PreparedHeader::new(key.algorithm, "JWT", key.id.as_str())?,
+                client_header: PreparedHeader::new(key.algorithm, "at+jwt", key.id.as_str())?,
                 public: key.public.clone(),
                 key: SigningKey::from_pkcs8(key.algorithm, &private)?,
             });
-            verifiers.insert(key.id.as_str().to_owned(), VerifyingKey::from_jwk(&key.public)?);
+            verifiers.push((key.id.clone(), VerifyingKey::from_jwk(&key.public)?));
             published.push(key.public.clone());
         }
         let published = publish(published, times.max_age, set.next_change(times, now))?;
-        Ok(Self { signers, verifiers, published })
+        Ok(Self { signers: signers.into(), verifiers: verifiers.into(), published })
     }
 
     /// Signs claims with the key whose turn it is.
@@ -120,6 +123,36 @@ impl KeyRing {
         Ok((sign_compact(&header, claims, &signer.key)?, signer.public.clone()))
     }
 
+    /// As [`KeyRing::sign_as`] with a certain algorithm: that of the tenant's tokens, or of its id tokens. None: it has no key
+    /// for it.
+    ///
+    /// # Errors
+    /// When signing fails.
+    pub fn sign_with(
+        &self,
+        algorithm: Algorithm,
+        typ: &str,
+        claims: &impl Serialize,
+        now: Timestamp,
+    ) -> Result<Option<String>, KeyRingError> {
+        let fits = |signer: &Signer| signer.header.algorithm() == algorithm;
+        let uses = [KeyUse::Access, KeyUse::IdToken].into_iter();
+        let mut signers = uses.filter_map(|usage| self.signer(usage, now).ok());
+        let Some(signer) = signers.find(|signer| fits(signer)) else { return Ok(None) };
+        let kid = signer.public.kid().ok_or(KeyRingError::NoKey)?;
+        let header = PreparedHeader::new(algorithm, typ, kid)?;
+        Ok(Some(sign_compact(&header, claims, &signer.key)?))
+    }
+
+    /// Signs an access token of an OAuth client (RFC 9068 section 2.1).
+    ///
+    /// # Errors
+    /// As [`KeyRing::sign`].
+    pub fn sign_for_client(&self, claims: &impl Serialize, now: Timestamp) -> Result<String, KeyRingError> {
+        let signer = self.signer(KeyUse::Access, now)?;
+        Ok(sign_compact(&signer.client_header, claims, &signer.key)?)
+    }
+
     fn signer(&self, usage: KeyUse, now: Timestamp) -> Result<&Signer, KeyRingError> {
         let turns = self.signers.iter().filter(|s| s.usage == usage && s.sign_from <= now);
         turns.max_by_key(|s| s.sign_from).ok_or(KeyRingError::NoKey)
@@ -127,7 +160,7 @@ impl KeyRing {
 
     /// The key published under this id.
     pub fn verifier(&self, kid: &str) -> Option<&VerifyingKey> {
-        self.verifiers.get(kid)
+        self.verifiers.iter().find(|(id, _)| id.as_str() == kid).map(|(_, key)| key)
     }
 
     /// The published key set.
@@ -138,7 +171,8 @@ impl KeyRing {
 
 impl std::fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("KeyRing").field("kids", &self.verifiers.keys()).finish_non_exhaustive()
+        let kids: Vec<&KeyId> = self.verifiers.iter().map(|(id, _)| id).collect();
+        f.debug_struct("KeyRing").field("kids", &kids).finish_non_exhaustive()
     }
 }
 
@@ -158,5 +192,6 @@ fn publish(keys: Vec<Jwk>, max_age: i64, until: Option<Timestamp>) -> Result<Pub
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert("x-request-id", HeaderValue::from_static("req_"));
-    Ok(Published { body: body.into(), headers, until })
+    // A copy has room for no more values than there are, and every open tenant has one.
+    Ok(Published { body: body.into(), headers: headers.clone(), until })
 }

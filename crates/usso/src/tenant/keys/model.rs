@@ -79,6 +79,11 @@ impl KeySet {
         &self.keys
     }
 
+    /// Gives back what the list has in reserve.
+    pub fn shrink(&mut self) {
+        self.keys.shrink_to_fit();
+    }
+
     /// From when a key published at `now` may sign: at once when it is the first of its use.
     pub fn sign_from(&self, usage: KeyUse, times: &Succession, now: Timestamp) -> Timestamp {
         if self.keys.iter().any(|k| k.usage == usage) { now.plus_seconds(times.lead) } else { now }

@@ -4,7 +4,8 @@ use super::render::{Own, write};
 use super::schema::{MessageView, PreviewTemplate};
 use super::service::{own_words, with_tenant};
 use super::templates::Template;
-use crate::access_control::permission::{Permission, Resource};
+use crate::access_control::operations::permission;
+use crate::access_control::permission::Permission;
 use crate::http::error::ErrorView;
 use crate::http::tenant::meant;
 use crate::http::{ApiError, AppState, Caller, Json};
@@ -14,7 +15,7 @@ use serde_json::{Map, Value, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-const READ: Permission = Permission::new("read", Resource::Tenants);
+const READ: Permission = permission("preview_template");
 
 /// The routes.
 pub fn router() -> OpenApiRouter<AppState> {

@@ -134,6 +134,13 @@ impl Tenant {
             .any(|host| host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
     }
 
+    /// Gives back what its lists got in reserve while it was read: it stays open for long, and so do many others.
+    pub fn shrink(&mut self) {
+        self.domains.shrink_to_fit();
+        self.retired_issuers.shrink_to_fit();
+        self.keys.shrink();
+    }
+
     /// The first free part that is too large, by its name.
     pub fn oversized(&self) -> Option<&'static str> {
         let parts = [

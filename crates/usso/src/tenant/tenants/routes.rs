@@ -4,7 +4,8 @@ use super::deletion;
 use super::model::Tenant;
 use super::schema::{CreateTenant, CreatedTenantView, TenantView, UpdateTenant};
 use super::service::{self, Authority, TenantError};
-use crate::access_control::permission::{Permission, Resource};
+use crate::access_control::operations::permission;
+use crate::access_control::permission::Permission;
 use crate::http::error::{ErrorView, storage};
 use crate::http::list::{ListParams, ListView, Params, answer};
 use crate::http::revision::{IfMatch, Tagged};
@@ -18,8 +19,8 @@ use kernel::{Record, TenantId};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-const READ: Permission = Permission::new("read", Resource::Tenants);
-const ADMIN: Permission = Permission::new("admin", Resource::Tenants);
+const READ: Permission = permission("get_tenant");
+const ADMIN: Permission = permission("update_tenant");
 
 /// The routes.
 pub fn router() -> OpenApiRouter<AppState> {

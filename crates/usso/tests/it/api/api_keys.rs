@@ -1,4 +1,4 @@
-//! `/apikeys`, and requests that present one.
+//! `/apikeys`, and requests that present one (checklist API-07).
 
 use crate::app::{Anonymous, Answer, Requests, TenantHandle, TestApp, User};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! `Idempotency-Key` (ruling D35).
+//! `Idempotency-Key` (ruling D35, checklist API-04).
 
 use crate::app::{PASSWORD, Requests, TestApp};
 use futures_util::future::join_all;

@@ -1,4 +1,4 @@
-//! What every list takes and answers (contract 1.8, rulings D15 and D34).
+//! What every list takes and answers (contract 1.8, rulings D15 and D34, checklist API-05).
 
 use crate::app::{Requests, TestApp, User};
 use serde_json::json;

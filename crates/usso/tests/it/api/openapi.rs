@@ -186,3 +186,34 @@ async fn a_body_is_rejected_when_it_is_not_one_plain_json_object() {
     let bytes = Body::Bytes(Some("application/json".into()), b"{\"identifier\": \"\xff\"}".to_vec());
     app.anonymous().post("/auth/login", bytes).await.problem(400, "VALIDATION_ERROR");
 }
+
+/// Nobody uploads a picture or any other file to be shown to others: pictures are named by their address (checklist UP-01).
+/// What a body may be besides JSON and a form is a tenant's archive, which the system administrator alone sends.
+#[tokio::test]
+async fn no_operation_takes_a_file_to_show() {
+    let document = serde_json::to_value(usso::app::router::openapi()).expect("JSON");
+    let mut taken = BTreeSet::new();
+    for (_, item) in document["paths"].as_object().expect("paths") {
+        for (_, operation) in item.as_object().expect("operations") {
+            let Some(content) = operation["requestBody"]["content"].as_object() else { continue };
+            for media_type in content.keys() {
+                if !["application/json", "application/x-www-form-urlencoded"].contains(&media_type.as_str()) {
+                    taken.insert((
+                        operation["operationId"].as_str().expect("an id").to_owned(),
+                        media_type.clone(),
+                    ));
+                }
+            }
+        }
+    }
+    let archive = ("import_tenant".to_owned(), "application/octet-stream".to_owned());
+    assert_eq!(taken, BTreeSet::from([archive]));
+    let app = TestApp::new().await;
+    let admin = app.system_admin().await;
+    let me = format!("/users/{}", admin.id());
+    let svg = "<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>";
+    admin.patch(&me, ("image/svg+xml", svg)).await.is(415);
+    for url in ["data:image/svg+xml,<svg/>", "javascript:alert(1)", "blob:x", "/uploads/x.svg"] {
+        admin.patch(&me, serde_json::json!({"avatar_url": url})).await.problem(400, "VALIDATION_ERROR");
+    }
+}

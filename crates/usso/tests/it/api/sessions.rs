@@ -157,3 +157,17 @@ async fn ses_01_a_new_session_has_a_new_random_id() {
     let list = fresh.get("/sessions").await.expect(200);
     assert_eq!((&list["total"], expired.len()), (&json!(1), 0), "expired sessions are gone");
 }
+
+#[tokio::test]
+async fn a_session_tells_what_it_may_now() {
+    let app = TestApp::new().await;
+    let tenant = app.tenant("Company A", &["company-a.com"]).await;
+    let admin = tenant.admin();
+    let own = admin.get(&format!("/sessions/{}", admin.session_id())).await.expect(200);
+    assert_eq!((&own["roles"], &own["scopes"]), (&json!(["admin"]), &json!(["*:*"])));
+    let user = tenant.user("alice").await;
+    let plain = user.get(&format!("/sessions/{}", user.session_id())).await.expect(200);
+    assert_eq!((&plain["roles"], &plain["scopes"]), (&json!([]), &json!([])));
+    let ended = user.delete(&format!("/sessions/{}", user.session_id())).await.expect(200);
+    assert_eq!((&ended["is_active"], &ended["scopes"]), (&json!(false), &json!([])));
+}

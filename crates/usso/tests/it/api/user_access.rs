@@ -333,3 +333,33 @@ async fn impersonation_ends_when_its_maker_may_impersonate_no_more() {
     let refresh = json!({"refresh_token": opened.str("refresh_token")});
     tenant.anonymous().post("/auth/refresh", refresh).await.problem(401, "TOKEN_REVOKED");
 }
+
+#[tokio::test]
+async fn nobody_brings_back_who_holds_more() {
+    let app = TestApp::new().await;
+    let (tenant, admin, helper) = company(&app).await;
+    let helper = holding(&app, &helper, &["delete:users"]).await;
+    let boss = tenant.user("boss").await;
+    let path = format!("/users/{}", boss.id());
+    let powers = json!({"roles": ["admin"]});
+    admin.patch(&path, powers).await.is(200);
+    // Switched off, shut out or deleted: who may change users may not give back what they don't hold.
+    for (off, on) in [
+        (json!({"is_active": false}), json!({"is_active": true})),
+        (json!({"activation_status": "banned"}), json!({"activation_status": "active"})),
+    ] {
+        admin.patch(&path, off).await.is(200);
+        helper.patch(&path, on.clone()).await.problem(403, "SCOPE_NOT_DELEGABLE");
+        admin.patch(&path, on).await.is(200);
+    }
+    admin.delete(&path).await.is(200);
+    helper.post(&format!("{path}/restore"), ()).await.problem(403, "SCOPE_NOT_DELEGABLE");
+    admin.post(&format!("{path}/restore"), ()).await.is(200);
+    // Who holds no more than they do comes back by them.
+    let plain = tenant.user("plain").await;
+    let path = format!("/users/{}", plain.id());
+    helper.delete(&path).await.is(200);
+    helper.post(&format!("{path}/restore"), ()).await.is(200);
+    helper.patch(&path, json!({"is_active": false})).await.is(200);
+    helper.patch(&path, json!({"is_active": true})).await.is(200);
+}

@@ -1,4 +1,4 @@
-//! The end of users: deleting, restoring, erasing.
+//! The end of users: deleting, restoring, erasing (checklist AUD-03).
 
 use crate::app::{PASSWORD, Requests, TestApp, User};
 use serde_json::json;

@@ -122,18 +122,51 @@ impl Answer {
         assert!(request_id.starts_with("req_"), "{context}");
         // Probes answer a state, also a bad one.
         if self.status >= 400 && !is_head && !self.asked.contains("/health") {
-            self.check_envelope(&context, request_id);
+            let is_page = self.header("content-type").is_some_and(|kind| kind.starts_with("text/html"));
+            match is_page {
+                true => self.check_page(&context, request_id),
+                false => self.check_envelope(&context, request_id),
+            }
+        }
+    }
+
+    /// What a page says that is an error, or a form with something wrong.
+    #[track_caller]
+    fn check_page(&self, context: &str, request_id: &str) {
+        let text = self.text();
+        assert!(text.contains("role=\"alert\""), "{context} {text}");
+        if text.contains("id=\"error-code\"") {
+            assert!(text.contains(request_id), "{context} {text}");
+        }
+        if self.status == 429 {
+            assert!(self.header("retry-after").is_some(), "{context}");
         }
     }
 
     #[track_caller]
     fn check_envelope(&self, context: &str, request_id: &str) {
         let context = format!("{context} {}", self.text());
+        if self.header("content-type").is_some_and(|mime| mime.starts_with("text/html")) {
+            // A page for a person: it names the request, and a code for whoever helps.
+            let page = self.text();
+            let is_listed = |(code, ..): &(&str, u16, &str)| page.contains(&format!("<code>{code}</code>"));
+            assert!(page.contains(request_id) && usso::http::error::CODES.iter().any(is_listed), "{context}");
+            return;
+        }
         let text = |name: &str| {
             self.json[name].as_str().unwrap_or_else(|| panic!("no {name}: {context}")).to_owned()
         };
         let reason = http::StatusCode::from_u16(self.status).ok().and_then(|s| s.canonical_reason());
-        assert_eq!(Some(text("error").as_str()), reason, "{context}");
+        match self.json["error_description"].as_str() {
+            // An endpoint of OAuth: one of its codes, and plain text (RFC 6749 section 5.2).
+            Some(description) => {
+                let is_code = |c: char| c.is_ascii_lowercase() || c == '_';
+                assert!(text("error").chars().all(is_code), "{context}");
+                let is_plain = |c: char| (' '..='~').contains(&c) && c != '"' && c != '\\';
+                assert!(description.chars().all(is_plain), "{context}");
+            }
+            None => assert_eq!(Some(text("error").as_str()), reason, "{context}"),
+        }
         assert_eq!(text("error_code"), text("code").to_ascii_lowercase(), "{context}");
         assert!(
             usso::http::error::CODES.iter().any(|(code, ..)| *code == text("code")),
@@ -145,7 +178,8 @@ impl Answer {
         assert_eq!(self.header("content-type"), Some("application/json"), "{context}");
         if self.status == 401 {
             let challenge = self.header("www-authenticate").unwrap_or_default();
-            assert!(challenge.starts_with("Bearer realm=\"usso\""), "{context}");
+            let scheme = if text("code") == "INVALID_CLIENT" { "Basic" } else { "Bearer" };
+            assert!(challenge.starts_with(&format!("{scheme} realm=\"usso\"")), "{context}");
         }
         if matches!(self.status, 429 | 503) {
             let seconds = self.header("retry-after").and_then(|v| v.parse::<u64>().ok());

@@ -1,5 +1,6 @@
 //! A browser: it keeps cookies and says which page it is on.
 
+use super::page::Page;
 use super::requests::Template;
 use super::{Answer, Requests, SetCookie, TestApp};
 use http::{HeaderMap, HeaderValue};
@@ -65,6 +66,11 @@ impl Browser {
         self.jar().iter().find(|cookie| cookie.name == name).map(|cookie| cookie.value.clone())
     }
 
+    /// The path a cookie is kept for.
+    pub fn path_of(&self, name: &str) -> Option<String> {
+        self.jar().iter().find(|cookie| cookie.name == name)?.attribute("path").map(str::to_owned)
+    }
+
     /// Forgets a cookie.
     pub fn forget(&self, name: &str) {
         self.jar().retain(|cookie| cookie.name != name);
@@ -78,5 +84,43 @@ impl Browser {
             value: value.into(),
             attributes: vec!["Path=/".into()],
         });
+    }
+
+    /// Goes to a page, and on to wherever that leads.
+    pub async fn open(&self, path: &str) -> Page {
+        let browser = self.clone().with_header("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
+        let answer = browser.get(&format!("ROOT{path}")).await;
+        self.follow(answer).await
+    }
+
+    /// Fills in a form of a page, named by its id or the end of its action, submits it, and goes on to wherever that leads.
+    pub async fn submit(&self, page: &Page, form: &str, typed: &[(&str, &str)]) -> Page {
+        let (action, fields) = page.filled(form, typed);
+        self.post_form(&action, &fields).await
+    }
+
+    /// Posts fields as a page's form does.
+    pub async fn post_form(&self, action: &str, fields: &[(String, String)]) -> Page {
+        let pairs: Vec<(&str, &str)> = fields.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        let browser = self.clone().with_header("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
+        let answer = browser.form(&format!("ROOT{action}"), &pairs).await;
+        if (300..400).contains(&answer.status) {
+            assert_eq!(answer.status, 303, "{}: what follows a form is asked for by GET", answer.asked);
+        }
+        self.follow(answer).await
+    }
+
+    async fn follow(&self, first: Answer) -> Page {
+        let browser = self.clone().with_header("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
+        let (mut answer, mut way) = (first, Vec::new());
+        while let (300..400, Some(target)) = (answer.status, answer.header("location").map(str::to_owned)) {
+            way.push(target.clone());
+            // Other hosts are seen by their address only.
+            if !target.starts_with('/') || target.starts_with("//") || way.len() > 8 {
+                break;
+            }
+            answer = browser.get(&format!("ROOT{target}")).await;
+        }
+        Page::new(answer, way)
     }
 }

@@ -19,6 +19,8 @@ struct Published {
     files: HashMap<(String, String), String>,
     /// What the web server was asked for.
     asked: Vec<String>,
+    /// What it was sent.
+    bodies: Vec<String>,
 }
 
 /// The small internet.
@@ -84,6 +86,11 @@ impl SmallInternet {
         self.change(|p| p.files.insert((host.to_owned(), path.to_owned()), response.to_owned()));
     }
 
+    /// What the web server was sent, request by request.
+    pub fn bodies(&self) -> Vec<String> {
+        self.change(|p| p.bodies.clone())
+    }
+
     /// What the web server was asked for: host and path.
     pub fn asked(&self) -> Vec<String> {
         self.change(|p| p.asked.clone())
@@ -141,7 +148,18 @@ async fn serve_files(listener: TcpListener, published: Arc<Mutex<Published>>) {
                     _ => return,
                 }
             }
+            let end = head.windows(4).position(|end| end == b"\r\n\r\n").unwrap_or_default() + 4;
+            let mut body = head.split_off(end);
             let head = String::from_utf8_lossy(&head).into_owned();
+            let length = head.lines().find_map(|line| {
+                line.to_lowercase().strip_prefix("content-length: ").and_then(|n| n.parse::<usize>().ok())
+            });
+            while body.len() < length.unwrap_or_default() {
+                match stream.read(&mut buffer).await {
+                    Ok(length) if length > 0 => body.extend_from_slice(&buffer[..length]),
+                    _ => return,
+                }
+            }
             let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
             let host =
                 head.lines().find_map(|line| line.to_lowercase().strip_prefix("host: ").map(str::to_owned));
@@ -149,6 +167,7 @@ async fn serve_files(listener: TcpListener, published: Arc<Mutex<Published>>) {
             let response = {
                 let mut published = published.lock().unwrap_or_else(PoisonError::into_inner);
                 published.asked.push(format!("{host}{path}"));
+                published.bodies.push(String::from_utf8_lossy(&body).into_owned());
                 published.files.get(&(host, path)).cloned()
             };
             let missing = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";

@@ -16,8 +16,10 @@ mod authenticator;
 mod browser;
 mod database;
 mod gateway;
+pub mod geoip;
 mod internet;
 mod outbox;
+mod page;
 mod people;
 mod provider;
 mod requests;
@@ -32,6 +34,7 @@ pub use gateway::Gateway;
 pub use internet::SmallInternet;
 use outbox::DataDirectory;
 pub use outbox::Letter;
+pub use page::Page;
 pub use people::{Anonymous, TenantHandle, User};
 pub use provider::{CLIENT_SECRET, Provider, encode, query};
 pub use requests::{Body, Requests};
@@ -295,6 +298,14 @@ impl TestApp {
     pub async fn configure(&self, tenant_id: &str, config: serde_json::Value) {
         let body = serde_json::json!({ "config": config });
         self.system_admin().await.patch(&format!("/tenants/{tenant_id}"), body).await.expect(200);
+    }
+
+    /// Carries out what waits, and what comes of that, whoever outside must be told of it.
+    pub async fn deliver(&self) {
+        for _ in 0..2 {
+            jobs::drain(&self.state).await.expect("the database is there");
+        }
+        post::work(&self.state).await.expect("the database is there");
     }
 
     /// Carries out what waits, and reads every message that was sent so far.

@@ -252,6 +252,7 @@ async fn two_workers_at_once_make_one_chain() {
     assert_eq!(report.chained, app.audit(TENANT).await.len() as u64);
 }
 
+/// The table of what is kept how long stands in `docs/guide/audit.md` (checklist AUD-03).
 #[tokio::test]
 async fn a_person_can_be_erased_and_the_chain_stays_whole() {
     let log = Log::new().await;

@@ -2,7 +2,8 @@
 
 use super::schema::{CreateRegistrationKey, RegisterAgent, RegistrationKeyView};
 use super::service::{self, Maker, end_of};
-use crate::access_control::permission::{Permission, PermissionDenied, Resource};
+use crate::access_control::operations::permission;
+use crate::access_control::permission::{Permission, PermissionDenied};
 use crate::http::caller::Principal;
 use crate::http::error::ErrorView;
 use crate::http::{ApiError, AppState, Caller, Json, Tenant, creating, idempotency, json};
@@ -15,7 +16,7 @@ use secrecy::ExposeSecret;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-const CREATE: Permission = Permission::new("create", Resource::Agents);
+const CREATE: Permission = permission("create_registration_key");
 
 /// The routes.
 pub fn router() -> OpenApiRouter<AppState> {
@@ -26,6 +27,9 @@ fn maker(caller: &Caller) -> Maker {
     let workspace_id = match &caller.principal {
         Principal::Session { session, .. } => session.workspace_id.clone(),
         Principal::ApiKey { key, .. } => key.workspace_id.clone(),
+        Principal::Client { delegation, .. } => {
+            delegation.as_ref().and_then(|own| own.session.workspace_id.clone())
+        }
         Principal::Agent { .. } => None,
     };
     let agent_id = caller.agent().map(|agent| agent.id.clone());

@@ -1,6 +1,6 @@
 //! Authenticator apps (RFC 6238) and backup codes: setting them up.
 
-use super::Author;
+use super::{Author, keep_session};
 use crate::identity::Identity;
 use crate::identity::users::admin::change;
 use crate::identity::users::error::UserError;
@@ -8,7 +8,7 @@ use crate::identity::users::model::{Credential, User};
 use crate::identity::users::service::credential_id;
 use crate::tenant::TenantScope;
 use crate::tenant::one_time::OneTime;
-use kernel::{StorageError, Stored, Timestamp, UserId};
+use kernel::{SessionId, StorageError, Stored, Timestamp, UserId};
 use protocol::seal::SealError;
 use protocol::{b64url, totp};
 use secrecy::{ExposeSecret, SecretString};
@@ -62,10 +62,49 @@ pub async fn enrol(
         Ok(Some((next, "user.authenticator_begun", vec!["credentials".to_owned()])))
     })
     .await?;
+    Ok(enrolment(tenant, user, new, &secret))
+}
+
+/// Gives an authenticator another secret. The old one is worth nothing, and it counts again once a code of the new one is
+/// confirmed. The user's sessions end (ruling D26), but for the one that is told to stay.
+///
+/// # Errors
+/// [`UserError::NotFound`].
+pub async fn reset(
+    identity: &Identity,
+    tenant: &TenantScope,
+    (user, id, stays): (&UserId, &str, Option<&SessionId>),
+    author: Author<'_>,
+) -> Result<Enrolment, UserError> {
+    let secret = Zeroizing::new(tenant.token::<{ totp::SECRET_BYTES }>());
+    let sealed = tenant.profile().seal.seal(bound(user, id).as_bytes(), secret.as_slice())?;
+    let changed = change(identity, tenant, user, author, |old| {
+        let mut next = old.record.clone();
+        let own = next.credentials.iter_mut().find(|own| own.id == id && own.method == TOTP);
+        let own = own.ok_or(UserError::NotFound)?;
+        own.is_active = false;
+        own.sealed = Some(sealed.clone());
+        next.session_epoch += 1;
+        Ok(Some((next, "user.authenticator_reset", vec!["credentials".to_owned()])))
+    })
+    .await?;
+    if let Some(session) = stays {
+        keep_session(identity, tenant, session, &changed).await?;
+    }
+    let credential = changed.credentials.iter().find(|own| own.id == id).cloned();
+    Ok(enrolment(tenant, changed, credential.ok_or(UserError::NotFound)?, &secret))
+}
+
+fn enrolment(
+    tenant: &TenantScope,
+    user: Stored<User>,
+    credential: Credential,
+    secret: &Zeroizing<[u8; totp::SECRET_BYTES]>,
+) -> Enrolment {
     let text = Zeroizing::new(totp::base32(secret.as_slice()));
     let label = user.identifiers.first().map_or("", |own| own.value.as_str());
-    let otpauth_url = otpauth(&tenant.profile().tenant.name, label, &text);
-    Ok(Enrolment { credential: new, secret: text.as_str().into(), otpauth_url: otpauth_url.into(), user })
+    let otpauth_url = otpauth(&tenant.profile().tenant.name, label, &text).into();
+    Enrolment { credential, secret: text.as_str().into(), otpauth_url, user }
 }
 
 /// A key URI as authenticator apps read it from a QR code.

@@ -2,6 +2,7 @@
 
 use super::schema::{BackupCodesView, ConfirmCredential, NewCredentialView};
 use super::{authenticator, check_recent, remove, set_password};
+use crate::access_control::operations::permission;
 use crate::access_control::permission::{Permission, PermissionDenied, Resource};
 use crate::http::caller::Principal;
 use crate::http::error::ErrorView;
@@ -19,9 +20,10 @@ use kernel::{ProblemKind, Revision, Stored};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-const READ: Permission = Permission::new("read", Resource::Credentials);
-const CREATE: Permission = Permission::new("create", Resource::Credentials);
-const DELETE: Permission = Permission::new("delete", Resource::Credentials);
+const READ: Permission = permission("list_user_credentials");
+const CREATE: Permission = permission("set_user_credential");
+const DELETE: Permission = permission("remove_user_credential");
+const RESET: Permission = Permission::new("update", Resource::Credentials);
 
 /// The routes.
 pub fn router() -> OpenApiRouter<AppState> {
@@ -29,6 +31,7 @@ pub fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(list_of_user, set_of_user))
         .routes(routes!(remove_of_user))
         .routes(routes!(confirm_of_user))
+        .routes(routes!(reset_of_user))
         .routes(routes!(confirm_own))
         .routes(routes!(list_own, set_own))
         .routes(routes!(get_own, remove_own))
@@ -151,6 +154,46 @@ async fn removed(
     let (user, removed) = remove(&state.identity, scope, (&user.id, id), (author, is_own)).await?;
     let view = credential_view(scope.id().as_str(), &user, &removed);
     Ok(Json(CredentialView { is_deleted: true, is_active: false, ..view }))
+}
+
+/// Give an authenticator of one's own another secret, or oneself other backup codes, within ten minutes after signing in
+///
+/// What was there is worth nothing any more, and the other sessions end. An authenticator counts again once it is confirmed.
+#[utoipa::path(post, path = "/users/{user_id}/credentials/{credential_id}/reset", tag = "Users",
+    operation_id = "reset_user_credential",
+    params(("user_id" = String, Path), ("credential_id" = String, Path)), security(("bearer" = [])),
+    responses((status = 200, body = NewCredentialView), (status = 400, body = ErrorView), (status = 401, body = ErrorView),
+        (status = 403, body = ErrorView), (status = 404, body = ErrorView)))]
+pub async fn reset_of_user(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path((user, id)): Path<(String, String)>,
+) -> Result<Json<NewCredentialView>, ApiError> {
+    let (scope, identity) = (&caller.tenant.scope, &state.identity);
+    let (user, is_own) = changeable(&state, &caller, &user, RESET).await?;
+    // What only its owner may know is told to nobody else: who administers removes it.
+    if !is_own {
+        return Err(PermissionDenied(RESET).into());
+    }
+    let old = user.credentials.iter().find(|own| own.id == id).ok_or(UserError::NotFound)?;
+    let (actor, client) = (caller.actor(), caller.tenant.client());
+    let (tenant, author) = (scope.id().as_str(), (&actor, &client));
+    match old.method.as_str() {
+        "totp" => {
+            let whose = (&user.id, id.as_str(), caller.session_id());
+            let begun = authenticator::reset(identity, scope, whose, author).await?;
+            Ok(Json(NewCredentialView::Authenticator(AuthenticatorView::of(tenant, &begun))))
+        }
+        "backup_codes" => {
+            let (user, set, codes) = authenticator::backup_codes(identity, scope, &user.id, author).await?;
+            let credential = credential_view(tenant, &user, &set);
+            Ok(Json(NewCredentialView::BackupCodes(BackupCodesView::of(credential, &codes))))
+        }
+        _ => {
+            let detail = "Credentials of this method are set anew instead";
+            Err(ApiError::new(ProblemKind::Invalid, "METHOD_NOT_AVAILABLE", detail))
+        }
+    }
 }
 
 /// Confirm an authenticator with a code; from then on it counts

@@ -1,12 +1,17 @@
 //! `/users/{user_id}/identifiers`, and `/identifiers` for the caller's own.
 
 use super::{add, remove, update};
-use crate::access_control::permission::{Permission, PermissionDenied, Resource};
+use crate::access_control::operations::permission;
+use crate::access_control::permission::{Permission, PermissionDenied};
 use crate::http::caller::Principal;
 use crate::http::error::ErrorView;
 use crate::http::list::{ListView, plain};
 use crate::http::{ApiError, AppState, Caller, Json, creating};
+use crate::identity::codes::Purpose;
+use crate::identity::codes::request::request;
+use crate::identity::codes::schema::CodeSentView;
 use crate::identity::identifiers::{Identifier, NormaliseOptions};
+use crate::identity::sign_in::parse;
 use crate::identity::users::access::{Asker, allowed};
 use crate::identity::users::admin::may_take_over;
 use crate::identity::users::credentials::check_recent;
@@ -19,16 +24,18 @@ use kernel::Stored;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-const READ: Permission = Permission::new("read", Resource::Identifiers);
-const CREATE: Permission = Permission::new("create", Resource::Identifiers);
-const UPDATE: Permission = Permission::new("update", Resource::Identifiers);
-const DELETE: Permission = Permission::new("delete", Resource::Identifiers);
+const READ: Permission = permission("list_user_identifiers");
+const CREATE: Permission = permission("add_user_identifier");
+const UPDATE: Permission = permission("update_user_identifier");
+const DELETE: Permission = permission("remove_user_identifier");
+const RESEND: Permission = permission("resend_user_identifier");
 
 /// The routes.
 pub fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(list_of_user, add_to_user))
         .routes(routes!(update_of_user, remove_of_user))
+        .routes(routes!(resend_of_user))
         .routes(routes!(list_own, add_own))
         .routes(routes!(get_own, remove_own))
 }
@@ -163,6 +170,31 @@ pub async fn remove_of_user(
     Path((user, id)): Path<(String, String)>,
 ) -> Result<Json<IdentifierView>, ApiError> {
     removed(&state, &caller, &user, &id).await
+}
+
+/// Send another code to an identifier of a user that isn't proven yet
+///
+/// Whoever it is sent to proves it with `/auth/activate`.
+#[utoipa::path(post, path = "/users/{user_id}/identifiers/{identifier_id}/resend", tag = "Users",
+    operation_id = "resend_user_identifier",
+    params(("user_id" = String, Path), ("identifier_id" = String, Path)), security(("bearer" = [])),
+    responses((status = 200, body = CodeSentView), (status = 400, body = ErrorView), (status = 401, body = ErrorView),
+        (status = 403, body = ErrorView), (status = 404, body = ErrorView), (status = 429, body = ErrorView),
+        (status = 503, body = ErrorView)))]
+pub async fn resend_of_user(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path((user, id)): Path<(String, String)>,
+) -> Result<Json<CodeSentView>, ApiError> {
+    let scope = &caller.tenant.scope;
+    let user = changeable(&state, &caller, &user, RESEND).await?;
+    let own = user.identifiers.iter().find(|own| own.id == id).ok_or(UserError::NotFound)?;
+    if own.verified_at.is_some() {
+        return Err(UserError::Invalid("This identifier is proven already".into()).into());
+    }
+    let identifier = parse(scope, Some(own.kind), &own.value)?;
+    request(scope, (Purpose::Verify, &identifier), &caller.tenant.client()).await?;
+    Ok(Json(CodeSentView::of(scope, "A code is on its way")))
 }
 
 /// The caller's identifiers

@@ -1,7 +1,8 @@
 //! `/profiles`.
 
 use super::{Edit, clear, owner, update};
-use crate::access_control::permission::{Permission, PermissionDenied, Resource};
+use crate::access_control::operations::permission;
+use crate::access_control::permission::{Permission, PermissionDenied};
 use crate::access_control::visible::visible;
 use crate::http::error::{ErrorView, storage};
 use crate::http::list::{ListParams, ListView, Params, answer};
@@ -17,10 +18,10 @@ use kernel::{Record, Stored, TagMatch};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-const READ: Permission = Permission::new("read", Resource::Profiles);
-const CREATE: Permission = Permission::new("create", Resource::Profiles);
-const UPDATE: Permission = Permission::new("update", Resource::Profiles);
-const DELETE: Permission = Permission::new("delete", Resource::Profiles);
+const READ: Permission = permission("get_profile");
+const CREATE: Permission = permission("create_profile");
+const UPDATE: Permission = permission("update_profile");
+const DELETE: Permission = permission("delete_profile");
 
 /// The routes.
 pub fn router() -> OpenApiRouter<AppState> {

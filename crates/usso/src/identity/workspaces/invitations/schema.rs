@@ -5,6 +5,7 @@ use crate::identity::identifiers::IdentifierKind;
 use crate::identity::workspaces::model::Workspace;
 use kernel::{Stored, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 /// An invitation: by exactly one of `user_id`, `identifier`, `email`, `phone`.
@@ -72,6 +73,9 @@ pub struct WorkspaceInvitationView {
     pub expires_at: Timestamp,
     /// Whether it was just taken back.
     pub is_deleted: bool,
+    /// Always null: none is kept.
+    #[schema(value_type = Option<Object>)]
+    pub meta_data: Option<Value>,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
@@ -100,6 +104,7 @@ impl WorkspaceInvitationView {
             invited_by: invitation.invited_by.as_str().to_owned(),
             expires_at: invitation.expires_at,
             is_deleted: false,
+            meta_data: None,
             created_at: invitation.created_at,
             updated_at: invitation.updated_at,
         }

@@ -1,7 +1,8 @@
 //! `/tenants/{tenant_id}/keys`: what its administrators do with a tenant's signing keys.
 
 use super::schema::{KeysView, NewKey, UpdateKey};
-use crate::access_control::permission::{Permission, Resource};
+use crate::access_control::operations::permission;
+use crate::access_control::permission::Permission;
 use crate::http::error::ErrorView;
 use crate::http::revision::Tagged;
 use crate::http::tenant::meant;
@@ -17,8 +18,8 @@ use kernel::{Stored, TenantId};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-const READ: Permission = Permission::new("read", Resource::Keys);
-const ADMIN: Permission = Permission::new("admin", Resource::Keys);
+const READ: Permission = permission("list_keys");
+const ADMIN: Permission = permission("rotate_keys");
 
 /// The routes.
 pub fn router() -> OpenApiRouter<AppState> {

@@ -2,7 +2,8 @@
 
 use super::schema::{DomainView, DomainsView, NewDomain, VerifyDomain};
 use super::service;
-use crate::access_control::permission::{Permission, Resource};
+use crate::access_control::operations::permission;
+use crate::access_control::permission::Permission;
 use crate::http::error::ErrorView;
 use crate::http::revision::Tagged;
 use crate::http::tenant::meant;
@@ -16,8 +17,8 @@ use kernel::Stored;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-const READ: Permission = Permission::new("read", Resource::Tenants);
-const ADMIN: Permission = Permission::new("admin", Resource::Tenants);
+const READ: Permission = permission("list_domains");
+const ADMIN: Permission = permission("add_domain");
 
 /// The routes.
 pub fn router() -> OpenApiRouter<AppState> {

@@ -79,13 +79,22 @@ impl From<&Tenant> for PublicTenantConfig {
             branding,
             legal: only(&part("legal"), &LEGAL),
             default_redirect_url: redirect.to_owned(),
-            auth: only(&part("auth"), &AUTH),
+            auth: auth(&part("auth")),
             integration: names.unwrap_or_default(),
             workspace: only(&part("workspace"), &["enabled"]),
             registration: only(&part("registration"), &["is_allowed"]),
             captcha: captcha(&part("captcha")),
         }
     }
+}
+
+fn auth(part: &Map<String, Value>) -> Map<String, Value> {
+    let mut shown = only(part, &AUTH);
+    // A page must know what to ask for first.
+    if let Some(flow) = part.get("login_flow") {
+        shown.insert("login_flow".to_owned(), flow.clone());
+    }
+    shown
 }
 
 fn captcha(part: &Map<String, Value>) -> Map<String, Value> {

@@ -1,0 +1,220 @@
+//! The accounts of a browser: which are signed in, choosing one, signing out.
+//!
+//! A browser's session cookies are of one account. Which other sessions it holds stands sealed in a cookie of its own, from
+//! which choosing an account goes on with that session. It is as good as the sessions it names, and ends with them.
+
+use super::form::{Posted, renew};
+use super::page::Page;
+use super::problem::Alert;
+use super::sign_in::{Confirm, Notice, default_target, signed_in};
+use super::target::own_path;
+use crate::http::{ApiError, AppState, OptionalCaller, cookie};
+use crate::identity::sessions::service::{SignedIn, is_live, log_out, resume};
+use crate::identity::users::model::User;
+use crate::tenant::verify::authenticate;
+use askama::Template;
+use axum::Router;
+use axum::response::Response;
+use axum::routing::get;
+use http::{HeaderMap, StatusCode};
+use kernel::{SessionId, UserId};
+use serde::{Deserialize, Serialize};
+
+/// What the cookie is sealed for.
+const PLACE: &[u8] = b"web-accounts";
+/// How many accounts a browser holds.
+const MOST: usize = 8;
+
+/// The routes.
+pub fn router() -> Router<AppState> {
+    Router::new()
+        .route("/accounts", get(choose).post(chosen))
+        .route("/signed-in", get(welcome))
+        .route("/logout", get(ask_out).post(sign_out))
+        .route("/logged-out", get(out))
+}
+
+/// A session of the browser.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Held {
+    #[serde(rename = "s")]
+    session: SessionId,
+    #[serde(rename = "u")]
+    user: UserId,
+}
+
+fn held(page: &Page) -> Vec<Held> {
+    let text = cookie::get(&page.headers, cookie::ACCOUNTS).unwrap_or_default();
+    let plain = page.scope().profile().seal.open(PLACE, text).ok();
+    plain.and_then(|plain| serde_json::from_slice(&plain).ok()).unwrap_or_default()
+}
+
+fn keep(headers: &mut HeaderMap, page: &Page, held: &[Held]) {
+    let plain = serde_json::to_vec(held).unwrap_or_default();
+    let lifetime = if held.is_empty() { 0 } else { page.scope().profile().settings.refresh_timeout };
+    let sealed = page.scope().profile().seal.seal(PLACE, &plain).unwrap_or_default();
+    let value = if held.is_empty() { "" } else { sealed.as_str() };
+    cookie::set(headers, &page.tenant, (cookie::ACCOUNTS, value), lifetime);
+}
+
+/// Adds a session to those of the browser, in the place of another one of its user.
+pub fn remember(headers: &mut HeaderMap, page: &Page, done: &SignedIn) {
+    let session = done.tokens.claims.session_id.as_deref().and_then(|id| SessionId::parse(id).ok());
+    let Some(session) = session else { return };
+    let new = Held { session, user: done.user.id.clone() };
+    let others = held(page).into_iter().filter(|own| own.user != new.user).take(MOST - 1);
+    let all: Vec<Held> = std::iter::once(new.clone()).chain(others).collect();
+    keep(headers, page, &all);
+}
+
+/// An account to choose.
+struct Account {
+    session: String,
+    name: String,
+    identifier: String,
+    initial: String,
+}
+
+impl Account {
+    fn of(session: &SessionId, user: &User) -> Self {
+        let identifier = user.identifiers.first().map(|own| own.value.clone()).unwrap_or_default();
+        let name = user.name.clone().unwrap_or_else(|| identifier.clone());
+        let initial = name.chars().next().map(|first| first.to_uppercase().collect()).unwrap_or_default();
+        let identifier = if identifier == name { String::new() } else { identifier };
+        Self { session: session.as_str().to_owned(), name, identifier, initial }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "accounts.html")]
+struct AccountsPage<'a> {
+    page: &'a Page,
+    alert: Option<Alert>,
+    accounts: Vec<Account>,
+    return_to: String,
+}
+
+#[derive(Template)]
+#[template(path = "signed_in.html")]
+struct SignedInPage<'a> {
+    page: &'a Page,
+    alert: Option<Alert>,
+    identifier: String,
+}
+
+async fn accounts(page: &Page) -> Result<Vec<Account>, ApiError> {
+    let (identity, scope) = (&page.state.identity, page.scope());
+    let mut accounts = Vec::new();
+    for own in held(page) {
+        let session =
+            identity.session(scope, &own.session).await.map_err(|e| crate::http::error::storage(&e))?;
+        let user = identity.user(scope, &own.user).await.map_err(|e| crate::http::error::storage(&e))?;
+        if let Some((session, user)) = session.zip(user)
+            && session.user_id == user.id
+            && is_live(scope, &session, &user)
+        {
+            accounts.push(Account::of(&own.session, &user));
+        }
+    }
+    Ok(accounts)
+}
+
+/// The choice of an account; who has none signs in.
+async fn choose(page: Page) -> Result<Response, ApiError> {
+    let return_to = page.return_to().unwrap_or_default();
+    let accounts = accounts(&page).await?;
+    if accounts.is_empty() {
+        return Ok(page.go(&page.with("/login", &[("return_to", return_to.as_str())])));
+    }
+    let view = AccountsPage { page: &page, alert: None, accounts, return_to };
+    page.show(StatusCode::OK, &view)
+}
+
+/// Goes on with the session of the chosen account; who took too long to choose signs in.
+async fn chosen(form: Posted) -> Result<Response, ApiError> {
+    let page = &form.page;
+    let return_to = own_path(form.get("return_to"));
+    let chosen = held(page).into_iter().find(|own| own.session.as_str() == form.get("session"));
+    let resumed = match &chosen {
+        Some(own) => resume(&page.state.identity, page.scope(), &page.issuer, &own.session).await.ok(),
+        None => None,
+    };
+    match resumed {
+        Some(done) => Ok(signed_in(page, &done, return_to)),
+        None => Ok(page.go(&page.with("/login", &[("return_to", return_to.unwrap_or_default())]))),
+    }
+}
+
+/// Where who has signed in arrives: with a script's help, to be sent on; or without anywhere to go.
+async fn welcome(page: Page, OptionalCaller(caller): OptionalCaller) -> Result<Response, ApiError> {
+    let return_to = page.return_to();
+    let Some(caller) = caller else {
+        return Ok(page.go(&page.with("/login", &[("return_to", return_to.as_deref().unwrap_or_default())])));
+    };
+    let target = return_to.unwrap_or_else(|| default_target(&page));
+    let is_here = target == page.at("/signed-in");
+    let mut response = if is_here {
+        let account = caller.user.identifiers.first().map(|own| own.value.clone()).unwrap_or_default();
+        page.show(StatusCode::OK, &SignedInPage { page: &page, alert: None, identifier: account })?
+    } else {
+        page.go(&target)
+    };
+    if let Some(session) = caller.session_id().filter(|_| caller.is_in_person()) {
+        let new = Held { session: session.clone(), user: caller.user.id.clone() };
+        let others = held(&page);
+        if !others.contains(&new) {
+            let others = others.into_iter().filter(|own| own.user != new.user).take(MOST - 1);
+            let all: Vec<Held> = std::iter::once(new.clone()).chain(others).collect();
+            keep(response.headers_mut(), &page, &all);
+        }
+    }
+    Ok(response)
+}
+
+/// Asks whether to sign out.
+async fn ask_out(page: Page) -> Result<Response, ApiError> {
+    let view = Confirm {
+        alert: None,
+        title: page.t.sign_out_title.to_owned(),
+        text: page.named(page.t.sign_out_text),
+        action: page.at("/logout"),
+        hidden: Vec::new(),
+        label: page.t.sign_out,
+        page: &page,
+    };
+    page.show(StatusCode::OK, &view)
+}
+
+/// Signs out of the account in use.
+async fn sign_out(form: Posted) -> Result<Response, ApiError> {
+    let page = &form.page;
+    let mut ended = Vec::new();
+    for name in [cookie::REFRESH, cookie::ACCESS] {
+        let Some(token) = cookie::get(&page.headers, name) else { continue };
+        let Ok(claims) = authenticate(page.scope(), token) else { continue };
+        log_out(&page.state.identity, page.scope(), &claims, &page.client).await?;
+        ended.extend(claims.session_id);
+    }
+    let mut response = page.go(&page.at("/logged-out"));
+    let headers = response.headers_mut();
+    cookie::clear_tokens(headers, &page.tenant);
+    cookie::clear_login(headers, &page.tenant);
+    renew(headers, &page.tenant);
+    let others: Vec<Held> =
+        held(page).into_iter().filter(|own| ended.iter().all(|id| *id != own.session.as_str())).collect();
+    keep(headers, page, &others);
+    Ok(response)
+}
+
+/// Tells that somebody is signed out.
+async fn out(page: Page) -> Result<Response, ApiError> {
+    let view = Notice {
+        page: &page,
+        alert: None,
+        title: page.t.signed_out_title.to_owned(),
+        identifier: "",
+        text: page.t.signed_out_text.to_owned(),
+        link: Some((page.at("/login"), page.t.to_sign_in.to_owned())),
+    };
+    page.show(StatusCode::OK, &view)
+}

@@ -1,0 +1,12 @@
+//! The hosted pages, as a browser without JavaScript uses them.
+
+mod account;
+mod enumeration;
+mod headers;
+mod languages;
+mod methods;
+mod recovery;
+mod register;
+mod second;
+mod sign_in;
+mod target;

@@ -1,0 +1,249 @@
+// The hosted pages in a real browser: every flow without JavaScript and by keyboard only, passkeys and QR codes with it,
+// pictures of every page, and none with a serious finding of axe.
+
+import assert from "node:assert/strict";
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join, resolve } from "node:path";
+import { after, before, test } from "node:test";
+import { flows } from "./flows.mjs";
+import { API, Keys, open, ORIGIN, PASSWORD, Plain, SYSTEM_PASSWORD } from "./stage.mjs";
+import { screens } from "./screens.mjs";
+
+const ROOT = resolve(import.meta.dirname, "../../..");
+const SCREENS = join(ROOT, "target/e2e/screens");
+const AXE = readFileSync(createRequire(join(ROOT, "target/browser/package.json")).resolve("axe-core/axe.min.js"), "utf8");
+
+let stage;
+let api;
+let token;
+let tenant;
+let made = 0;
+
+const fresh = () => `person${(made += 1)}@example.com`;
+
+async function ask(method, path, { body, host = ORIGIN, bearer } = {}) {
+  const headers = bearer ? { authorization: `Bearer ${bearer}` } : {};
+  const answer = await api.request.fetch(host + API + path, { method, headers, data: body });
+  const text = await answer.text();
+  return { status: answer.status(), body: text ? JSON.parse(text) : null };
+}
+
+async function make() {
+  const identifier = fresh();
+  const answer = await ask("POST", "/auth/register", { body: { identifier, secret: PASSWORD, name: "Alex Example" } });
+  assert.ok([200, 201].includes(answer.status), JSON.stringify(answer.body));
+  await api.clearCookies();
+  return identifier;
+}
+
+async function change(body) {
+  const answer = await ask("PATCH", `/tenants/${tenant}`, { body, host: "https://sso.test", bearer: token });
+  assert.equal(answer.status, 200, JSON.stringify(answer.body));
+}
+
+before(async () => {
+  stage = await open();
+  api = await stage.browser.newContext();
+  const admin = await ask("POST", "/auth/login", { host: "https://sso.test", body: { identifier: "admin", secret: SYSTEM_PASSWORD } });
+  assert.equal(admin.status, 200, JSON.stringify(admin.body));
+  token = admin.body.access_token;
+  const body = { name: "Northwind", domains: ["one.test", "two.test"], admin: { identifier: "owner@one.test", password: PASSWORD } };
+  const answer = await ask("POST", "/tenants", { host: "https://sso.test", bearer: token, body });
+  assert.equal(answer.status, 201, JSON.stringify(answer.body));
+  tenant = answer.body.id;
+  const logo = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 180 40"><circle cx="20" cy="20" r="16" fill="#0f766e"/>' +
+    '<path d="M13 27V13l14 14V13" fill="none" stroke="#fff" stroke-width="3"/><text x="46" y="27" font-family="sans-serif" ' +
+    'font-size="20" font-weight="700" fill="#0f766e">Northwind</text></svg>';
+  await change({
+    branding: { company_name: "Northwind", logo_url: `data:image/svg+xml;base64,${Buffer.from(logo).toString("base64")}`,
+      primary_color: "#0f766e", secondary_color: "#99f6e4", support_email: "help@one.test" },
+    config: { legal: { terms_url: "https://one.test/terms", privacy_url: "https://one.test/privacy" } },
+  });
+});
+
+after(() => stage?.close());
+
+for (const [how, Person] of [["without JavaScript", Plain], ["by keyboard only", Keys]]) {
+  for (const [what, flow] of Object.entries(flows)) {
+    test(`${what}, ${how}`, async () => {
+      const context = await stage.browser.newContext({ ...Person.options, locale: "en" });
+      context.setDefaultTimeout(15_000);
+      const who = new Person(await context.newPage());
+      const forget = () => context.clearCookies();
+      const configure = (config) => change({ config });
+      try {
+        await flow({ who, make, fresh, stage, configure, forget });
+      } finally {
+        await context.close();
+      }
+    });
+  }
+}
+
+/** A tab with an authenticator of its own. */
+async function withAuthenticator(context) {
+  const tab = await context.newPage();
+  const client = await context.newCDPSession(tab);
+  await client.send("WebAuthn.enable");
+  await client.send("WebAuthn.addVirtualAuthenticator", {
+    options: { protocol: "ctap2", transport: "internal", hasResidentKey: true, hasUserVerification: true, isUserVerified: true,
+      automaticPresenceSimulation: true },
+  });
+  return tab;
+}
+
+/** Somebody whose passkey was set up as second factor, in a tab that is signed in. */
+async function enrolled(context) {
+  await change({ config: { require_mfa: true } });
+  const own = await make();
+  const tab = await withAuthenticator(context);
+  const keys = new Keys(tab);
+  await keys.go("/login?return_to=%2Fsigned-in");
+  await keys.type("identifier", own);
+  await keys.press("#submit");
+  await keys.type("password", PASSWORD);
+  await keys.press("#submit");
+  await keys.at("/login/enrol");
+  await keys.press("#passkey-button");
+  await keys.at("/signed-in", "#sign-out");
+  await change({ config: { require_mfa: null } });
+  return { own, tab, keys };
+}
+
+test("a passkey is set up by the page, and signs in from it", async () => {
+  const context = await stage.browser.newContext({ locale: "en" });
+  const { own, tab, keys } = await enrolled(context);
+  await keys.press("#sign-out");
+  // With who it is.
+  await keys.go("/login?return_to=%2Fsigned-in");
+  await keys.type("identifier", own);
+  await keys.press("#submit");
+  await keys.press("#passkey-button");
+  await keys.at("/signed-in", "#sign-out");
+  assert.ok((await tab.locator(".who").innerText()).includes(own));
+  await keys.press("#sign-out");
+  // Without: the browser offers it in the field.
+  await keys.go("/login?return_to=%2Fsigned-in");
+  await tab.waitForURL("**/signed-in");
+  await keys.at("/signed-in", "#sign-out");
+  // As second factor.
+  await context.clearCookies();
+  await change({ config: { require_mfa: true, auth: { login_flow: { allowed_identifiers: ["email"],
+    steps: [{ methods: ["password"] }, { methods: ["webauthn"] }] } } } });
+  await keys.go("/login?return_to=%2Fsigned-in");
+  await keys.type("identifier", own);
+  await keys.press("#submit");
+  await keys.type("password", PASSWORD);
+  await keys.press("#submit");
+  await keys.at("/login/factor", "#passkey-button");
+  await keys.press("#passkey-button");
+  await keys.at("/signed-in", "#sign-out");
+  await change({ config: { require_mfa: null, auth: { login_flow: null } } });
+  await context.close();
+});
+
+test("a phone signs a browser in", async () => {
+  const phone = await stage.browser.newContext({ locale: "en", viewport: { width: 390, height: 844 } });
+  const desk = await stage.browser.newContext({ locale: "en" });
+  const own = await make();
+  const holder = new Keys(await phone.newPage());
+  await holder.go("/login?return_to=%2Fsigned-in");
+  await holder.type("identifier", own);
+  await holder.press("#submit");
+  await holder.type("password", PASSWORD);
+  await holder.press("#submit");
+  const screen = await desk.newPage();
+  // What a camera would read is what the page asks the server for.
+  const asker = new Keys(screen);
+  await asker.go("/login?return_to=%2Fsigned-in");
+  await asker.press("a[href*='/login/qr']");
+  await asker.at("/login/qr", "#qr-number");
+  const number = await screen.locator("#qr-number").innerText();
+  const code = await readPicture(screen);
+  await holder.go(code);
+  await holder.at("/qr", "#approve-form");
+  await screen.locator("#qr-status:has-text('Scanned')").waitFor();
+  await holder.press(`.number-choice[value="${number}"]`);
+  await holder.tab.locator("text=Approved").waitFor();
+  await asker.at("/signed-in", "#sign-out").catch(() => screen.waitForURL("**/signed-in"));
+  assert.ok((await screen.locator(".who").innerText()).includes(own));
+  await phone.close();
+  await desk.close();
+});
+
+/** Reads the QR code of a page. */
+async function readPicture(tab) {
+  const { default: jsQR } = await import(createRequire(join(ROOT, "target/browser/package.json")).resolve("jsqr"));
+  const shot = await tab.locator("img.qr").evaluate(async (image) => {
+    const size = 720;
+    const canvas = new OffscreenCanvas(size, size);
+    const pen = canvas.getContext("2d");
+    pen.fillStyle = "#fff";
+    pen.fillRect(0, 0, size, size);
+    pen.drawImage(image, 20, 20, size - 40, size - 40);
+    return { size, data: [...pen.getImageData(0, 0, size, size).data] };
+  });
+  const found = jsQR(Uint8ClampedArray.from(shot.data), shot.size, shot.size);
+  assert.ok(found, "the picture can't be read");
+  return found.data.replace(/^https?:\/\/[^/]+/, "");
+}
+
+test("a captcha is solved by the page", async () => {
+  await change({ config: { captcha: { mode: "always", max_number: 5_000 } } });
+  const own = await make().catch(() => null);
+  await change({ config: { captcha: { mode: "off" } } });
+  const identifier = own ?? (await make());
+  await change({ config: { captcha: { mode: "always", max_number: 5_000 } } });
+  const context = await stage.browser.newContext({ locale: "en" });
+  const keys = new Keys(await context.newPage());
+  await keys.go("/login?return_to=%2Fsigned-in");
+  await keys.type("identifier", identifier);
+  await keys.press("#submit");
+  await keys.tab.locator("#captcha[data-state=done]").waitFor();
+  await keys.type("password", PASSWORD);
+  await keys.press("#submit");
+  await keys.at("/signed-in", "#sign-out");
+  await change({ config: { captcha: { mode: "off" } } });
+  await context.close();
+});
+
+test("a page is in no frame", async () => {
+  const context = await stage.browser.newContext();
+  const tab = await context.newPage();
+  await tab.route("https://evil.test/", (route) => route.fulfill({ contentType: "text/html",
+    body: `<iframe src="${ORIGIN}/login"></iframe>` }));
+  await tab.goto("https://evil.test/");
+  const frame = tab.frames().find((own) => own !== tab.mainFrame());
+  assert.ok(!(await frame.content()).includes("login-form"));
+  await context.close();
+});
+
+test("every page has its picture and no serious finding", { timeout: 240_000 }, async () => {
+  mkdirSync(SCREENS, { recursive: true });
+  const findings = [];
+  let pictures = 0;
+  const sizes = { phone: { width: 390, height: 844 }, desktop: { width: 1280, height: 800 } };
+  for (const language of ["en", "fa"]) {
+    const context = await stage.browser.newContext({ locale: language });
+    const tab = await context.newPage();
+    await screens({ tab, context, stage, make, configure: (config) => change({ config }), ask }, async (name) => {
+      for (const theme of ["light", "dark"]) {
+        await tab.emulateMedia({ colorScheme: theme });
+        for (const [size, viewport] of Object.entries(sizes)) {
+          await tab.setViewportSize(viewport);
+          await tab.screenshot({ path: join(SCREENS, `${name}-${language}-${theme}-${size}.png`) });
+          pictures += 1;
+        }
+        await tab.evaluate(AXE);
+        const { violations } = await tab.evaluate(() => window.axe.run());
+        for (const own of violations.filter(({ impact }) => ["serious", "critical"].includes(impact))) {
+          findings.push(`${name} ${language} ${theme}: ${own.id}: ${own.nodes.map((node) => node.html).join(" ")}`);
+        }
+      }
+    });
+    await context.close();
+  }
+  console.log(`${pictures} pictures in ${SCREENS}`);
+  assert.deepEqual(findings, []);
+});
