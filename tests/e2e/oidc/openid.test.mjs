@@ -246,7 +246,7 @@ describe("three tenants at once", { concurrency: true }, () => {
 });
 
 test("dynamic registration by the library itself", async () => {
-  await site.configure(tenants.one.id, { oauth: { dynamic_registration: "open" } });
+  await site.configure(tenants.one.id, { oauth: { registration: "open" } });
   const config = await client.dynamicClientRegistration(
     new URL(tenants.one.issuer),
     { redirect_uris: [BACK], token_endpoint_auth_method: "client_secret_post", client_name: "By itself" },
