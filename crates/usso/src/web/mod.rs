@@ -9,6 +9,7 @@ mod account;
 mod assets;
 mod brand;
 mod colour;
+mod consent;
 mod flow;
 mod form;
 mod language;
@@ -20,6 +21,8 @@ mod sign_in;
 mod target;
 mod texts;
 
+pub use consent::{show as ask_consent, submit as take_consent};
+pub use form::Posted;
 pub use page::Page;
 pub use problem::{Reader, render};
 pub use register::invited as invitation;
