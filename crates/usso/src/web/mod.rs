@@ -9,7 +9,6 @@ mod account;
 mod assets;
 mod brand;
 mod colour;
-mod consent;
 mod flow;
 mod form;
 mod language;
@@ -21,8 +20,6 @@ mod sign_in;
 mod target;
 mod texts;
 
-pub use consent::{show as ask_consent, submit as take_consent};
-pub use form::Posted;
 pub use page::Page;
 pub use problem::{Reader, render};
 pub use register::invited as invitation;

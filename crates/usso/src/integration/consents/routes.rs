@@ -5,12 +5,11 @@ use super::service;
 use crate::http::error::{ErrorView, storage};
 use crate::http::form::{Form, is_form};
 use crate::http::list::{ListParams, ListView, Params, answer, flag};
-use crate::http::{ApiError, AppState, Caller, Json, OptionalJson, Tenant, browser, csrf, redirect};
+use crate::http::{ApiError, AppState, Caller, Json, OptionalJson, Tenant, browser, csrf};
 use crate::identity::users::consents::Consent;
 use crate::integration::Browser;
-use crate::web;
 use axum::extract::{FromRequest, Path, Request, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use http::HeaderMap;
 use kernel::{ClientId, ProblemKind, Record, TagMatch};
 use utoipa_axum::router::OpenApiRouter;
@@ -33,7 +32,7 @@ fn handle(decision: &Decision) -> Result<&str, ApiError> {
 
 /// What the user is asked
 ///
-/// Nothing is recorded, whatever `consent` says. A browser gets a page.
+/// Nothing is recorded, whatever `consent` says.
 #[utoipa::path(get, path = "/oauth/consent", tag = "OAuth", operation_id = "get_oauth_consent", params(Decision),
     security(("bearer" = [])),
     responses((status = 200, body = ConsentView), (status = 400, body = ErrorView), (status = 401, body = ErrorView)))]
@@ -42,17 +41,13 @@ pub async fn ask(
     tenant: Tenant,
     headers: HeaderMap,
     Params(decision): Params<Decision>,
-    page: web::Page,
-) -> Result<Response, ApiError> {
-    if redirect::wants_page(&headers) {
-        return web::ask_consent(page).await;
-    }
+) -> Result<Json<ConsentView>, ApiError> {
     let browser = signed_in(&state, &tenant, &headers).await?;
     let asked = tenant.asked();
     let ctx = state.context(&tenant.scope, &asked);
     let handle = handle(&decision)?;
     let pending = service::pending(ctx, handle, browser).await?;
-    Ok(Json(ConsentView::of(handle, &pending)).into_response())
+    Ok(Json(ConsentView::of(handle, &pending)))
 }
 
 /// Allow or deny what was asked
@@ -66,10 +61,7 @@ pub async fn decide(
     headers: HeaderMap,
     Params(in_query): Params<Decision>,
     request: Request,
-) -> Result<Response, ApiError> {
-    if redirect::wants_page(&headers) {
-        return web::take_consent(web::Posted::from_request(request, &state).await?).await;
-    }
+) -> Result<Json<DecidedView>, ApiError> {
     let browser = signed_in(&state, &tenant, &headers).await?;
     if browser::is_by_cookie(&headers) {
         csrf::check(&tenant, &headers)?;
@@ -82,7 +74,7 @@ pub async fn decide(
     let asked = tenant.asked();
     let ctx = state.context(&tenant.scope, &asked);
     let back = service::decide(ctx, handle(&decision)?, browser, is_allowed).await?;
-    Ok(Json(DecidedView::of(&back)).into_response())
+    Ok(Json(DecidedView::of(&back)))
 }
 
 /// A form, JSON, or nothing: front ends send any of them.

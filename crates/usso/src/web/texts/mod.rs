@@ -22,24 +22,6 @@ pub struct Texts {
     pub request_id: &'static str,
     /// Any other error.
     pub problem_other: &'static str,
-    /// Whether an application may do what it asks for; `{client}`.
-    pub consent_title: &'static str,
-    /// Who asks, and where; `{client}`, `{name}`.
-    pub consent_lead: &'static str,
-    /// Says yes to an application.
-    pub allow: &'static str,
-    /// Says no to it.
-    pub deny: &'static str,
-    /// What `openid` lets it do.
-    pub scope_openid: &'static str,
-    /// What `profile` lets it do.
-    pub scope_profile: &'static str,
-    /// What `email` lets it do.
-    pub scope_email: &'static str,
-    /// What `phone` lets it do.
-    pub scope_phone: &'static str,
-    /// What `offline_access` lets it do.
-    pub scope_offline: &'static str,
     /// After too many attempts.
     pub wait_seconds: &'static str,
     /// The choice of languages.

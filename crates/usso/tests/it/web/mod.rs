@@ -1,7 +1,6 @@
 //! The hosted pages, as a browser without JavaScript uses them.
 
 mod account;
-mod consent;
 mod enumeration;
 mod headers;
 mod languages;
