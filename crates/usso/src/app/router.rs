@@ -165,17 +165,16 @@ fn operations_of(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [get, put, post, delete, patch].into_iter().flatten()
 }
 
-/// Says of an operation which permission it needs: in words, and as `x-permissions` for programs.
+/// Says of an operation which permission it needs: in words, and as `x-needs` for programs.
 fn say_needs(operation: &mut Operation) {
     let needs = operation.operation_id.as_deref().and_then(operations::needs);
     let Some((needs, needed)) = needs.and_then(|needs| Some((needs, needs.permission()?))) else { return };
     let scopes: Vec<String> = [Some(needed), needs.other()].iter().flatten().map(|p| p.scope()).collect();
     let before = operation.description.take().map_or_else(String::new, |text| format!("{text}\n\n"));
     operation.description = Some(format!("{before}Needs {needs}."));
-    let said = Extensions::from_iter([
-        ("x-permissions", serde_json::Value::from(scopes)),
-        ("x-own", needs.is_for_owners().into()),
-    ]);
+    // One extension: the order of several would be another in every document.
+    let said = serde_json::json!({ "permissions": scopes, "own": needs.is_for_owners() });
+    let said = Extensions::from_iter([("x-needs", said)]);
     operation.extensions.get_or_insert_default().merge(said);
 }
 

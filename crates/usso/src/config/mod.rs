@@ -53,7 +53,7 @@ use setting::{Key, Section};
 use std::collections::BTreeMap;
 
 /// Every section, in the order of the documentation.
-static ALL: [Section; 10] = [
+static ALL: [Section; 11] = [
     server::SECTION,
     storage::SECTION,
     security::SECTION,

@@ -266,6 +266,7 @@ impl Caller {
     pub fn check_sensitive(&self) -> Result<(), ApiError> {
         let session = match &self.principal {
             Principal::Session { session, .. } => Some(&session.record),
+            Principal::Client { delegation, .. } => delegation.as_ref().map(|own| &own.session.record),
             Principal::ApiKey { .. } | Principal::Agent { .. } => None,
         };
         Ok(check_sensitive(&self.tenant.scope, session)?)

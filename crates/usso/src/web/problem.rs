@@ -95,6 +95,7 @@ fn rule_text(t: &'static Texts, rule: PasswordRule) -> &'static str {
         PasswordRule::UppercaseMissing => t.rule_uppercase,
         PasswordRule::LowercaseMissing => t.rule_lowercase,
         PasswordRule::TooGuessable => t.rule_guessable,
+        PasswordRule::Breached => t.rule_breached,
     }
 }
 

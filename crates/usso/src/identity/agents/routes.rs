@@ -46,7 +46,7 @@ fn signed(headers: &HeaderMap) -> Result<&str, ApiError> {
     match presented(headers)? {
         Some(Presented::Token(token, Source::Header)) => Ok(token),
         Some(Presented::ApiKey(_)) => Err(AgentAuthError::Refused.into()),
-        Some(Presented::Token(_, Source::Cookie)) | None => {
+        Some(Presented::Token(_, Source::Cookie | Source::Dpop)) | None => {
             Err(ApiError::new(ProblemKind::Unauthenticated, "NOT_AUTHENTICATED", "No agent token"))
         }
     }

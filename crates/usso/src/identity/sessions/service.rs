@@ -8,7 +8,7 @@ use crate::identity::tokens::{self, TokenPair};
 use crate::identity::users::model::User;
 use crate::identity::{Identity, stale_session};
 use crate::tenant::audit::Event;
-use crate::tenant::verify::{Claims, TokenError, TokenType, verify};
+use crate::tenant::verify::{Claims, TokenError, TokenType};
 use crate::tenant::{Actor, ClientInfo, TenantScope};
 use kernel::{Change, Effect, SessionId, StorageError, Stored, Topic, UserId};
 use serde_json::{Map, Value, json};
@@ -511,11 +511,6 @@ pub async fn update(
 }
 
 /// The event of a changed session.
-pub fn updated_event(
-    tenant: &TenantScope,
-    actor: &Actor,
-    session: &Session,
-    client: &ClientInfo,
-) -> kernel::Effect {
+pub fn updated_event(tenant: &TenantScope, actor: &Actor, session: &Session, client: &ClientInfo) -> Effect {
     Event::new("session.updated", actor.clone(), session.id.as_str(), client).effect(tenant)
 }

@@ -49,7 +49,7 @@ pub async fn end(
     once(params)?;
     let hint = hint(ctx, params)?;
     let client = client(ctx, params, hint.as_ref()).await?;
-    let back = way_back(params, (hint.is_some(), client.as_deref()))?;
+    let back = way_back(params, (hint.is_some(), client.as_deref().map(|stored| &stored.record)))?;
     let is_theirs = |browser: &Browser| hint.as_ref().is_none_or(|hint| hint.sub == browser.user.id.as_str());
     if browser.is_some_and(|browser| !is_theirs(browser)) {
         return Err(OauthError::invalid_request("Somebody else is signed in here than the application says"));

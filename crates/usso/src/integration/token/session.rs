@@ -71,6 +71,7 @@ pub(super) fn of_given(
             claims: given.claims.clone(),
             jkt: who.jkt.map(str::to_owned),
         })),
+        claims: serde_json::Map::new(),
         meta_data: serde_json::Map::new(),
     }
 }

@@ -110,6 +110,7 @@ pub static EN: Texts = Texts {
     rule_uppercase: "Add an upper-case letter.",
     rule_lowercase: "Add a lower-case letter.",
     rule_guessable: "That is easy to guess. Add another word or two.",
+    rule_breached: "This password is known from a leak of another service. Choose another one.",
     reset_title: "Get a new password",
     reset_lead: "We will send you a way to choose a new one.",
     reset_sent: "If there is an account, a link is on its way. It works for {minutes} minutes.",

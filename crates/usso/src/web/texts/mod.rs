@@ -222,6 +222,8 @@ pub struct Texts {
     pub rule_lowercase: &'static str,
     /// A rule.
     pub rule_guessable: &'static str,
+    /// A rule.
+    pub rule_breached: &'static str,
     /// A title.
     pub reset_title: &'static str,
     /// What happens.
