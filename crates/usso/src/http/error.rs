@@ -3,7 +3,7 @@
 //! A handler answers `Err(ApiError)`; the error travels in the response's extensions and the edge renders it, because
 //! only there the request id is known. Internal problems hide their text and are logged with that id.
 
-use crate::http::{error_page, oauth};
+use crate::http::oauth;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use kernel::problem::FieldError;
@@ -289,9 +289,6 @@ impl ApiError {
         let status = self.status();
         if let Some(source) = &self.source {
             tracing::error!(request_id, code = self.code, source, "request failed");
-        }
-        if self.face == Face::Page {
-            return error_page::render(status, (self.code, &self.detail), request_id);
         }
         let for_clients = self.face == Face::Oauth;
         let reason = status.canonical_reason().unwrap_or("Error");

@@ -17,7 +17,6 @@ pub mod docs;
 pub mod dpop;
 pub mod edge;
 pub mod error;
-pub mod error_page;
 pub mod form;
 #[doc(hidden)]
 pub mod fuzzing;

@@ -1,5 +1,6 @@
 //! Errors in the words of the standards.
 
+use crate::identity::hooks::HookError;
 use crate::identity::sessions::service::SessionError;
 use crate::tenant::keys::keyring::KeyRingError;
 use crate::tenant::verify::TokenError;
@@ -211,6 +212,17 @@ impl Problem for OauthError {
     }
 }
 
+/// A validator's no is, to a client, a grant that is none, in the validator's words.
+impl From<HookError> for OauthError {
+    fn from(error: HookError) -> Self {
+        match error {
+            HookError::Denied(_) => Self::invalid_grant(error.detail()),
+            HookError::Unavailable => Self::Storage(StorageError::Unavailable("a validator".to_owned())),
+            HookError::Storage(e) => Self::Storage(e),
+        }
+    }
+}
+
 /// What a session says no to is, to a client, a grant that is none.
 impl From<SessionError> for OauthError {
     fn from(error: SessionError) -> Self {
@@ -220,6 +232,7 @@ impl From<SessionError> for OauthError {
             SessionError::Reused => {
                 Self::invalid_grant("This refresh token was used before; what came of it has ended")
             }
+            SessionError::Hook(e) => e.into(),
             SessionError::MfaRequired => Self::invalid_grant("A second factor is needed; sign in again"),
             _ => Self::invalid_grant("The refresh token is invalid, expired, revoked, or another client's"),
         }

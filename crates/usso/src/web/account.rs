@@ -6,17 +6,20 @@
 use super::form::{Posted, renew};
 use super::page::Page;
 use super::problem::Alert;
-use super::sign_in::{Confirm, Notice, default_target, signed_in};
+use super::sign_in::{Confirm, default_target, signed_in};
 use super::target::own_path;
+use crate::http::error::storage;
 use crate::http::{ApiError, AppState, OptionalCaller, cookie};
 use crate::identity::sessions::service::{SignedIn, is_live, log_out, resume};
 use crate::identity::users::model::User;
+use crate::integration::Browser;
+use crate::integration::authorize::waiting;
 use crate::tenant::verify::authenticate;
 use askama::Template;
 use axum::Router;
 use axum::response::Response;
 use axum::routing::get;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use kernel::{SessionId, UserId};
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +33,7 @@ pub fn router() -> Router<AppState> {
     Router::new()
         .route("/accounts", get(choose).post(chosen))
         .route("/signed-in", get(welcome))
-        .route("/logout", get(ask_out).post(sign_out))
+        .route("/logout", get(asked_out).post(sign_out))
         .route("/logged-out", get(out))
 }
 
@@ -102,13 +105,20 @@ struct SignedInPage<'a> {
     identifier: String,
 }
 
+#[derive(Template)]
+#[template(path = "signed_out.html")]
+struct SignedOutPage<'a> {
+    page: &'a Page,
+    alert: Option<Alert>,
+    told: &'a [String],
+}
+
 async fn accounts(page: &Page) -> Result<Vec<Account>, ApiError> {
     let (identity, scope) = (&page.state.identity, page.scope());
     let mut accounts = Vec::new();
     for own in held(page) {
-        let session =
-            identity.session(scope, &own.session).await.map_err(|e| crate::http::error::storage(&e))?;
-        let user = identity.user(scope, &own.user).await.map_err(|e| crate::http::error::storage(&e))?;
+        let session = identity.session(scope, &own.session).await.map_err(|e| storage(&e))?;
+        let user = identity.user(scope, &own.user).await.map_err(|e| storage(&e))?;
         if let Some((session, user)) = session.zip(user)
             && session.user_id == user.id
             && is_live(scope, &session, &user)
@@ -117,6 +127,39 @@ async fn accounts(page: &Page) -> Result<Vec<Account>, ApiError> {
         }
     }
     Ok(accounts)
+}
+
+/// The request of an application that waits for its user, if that is where a page leads back to.
+fn handle(page: &Page, return_to: &str) -> Option<String> {
+    let (path, query) = return_to.split_once('?')?;
+    let handle = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "state")?.1;
+    (path == page.at("/oauth/authorize")).then(|| handle.into_owned())
+}
+
+/// Whether who signs in to go back there is to be offered the accounts of this browser (`prompt=select_account`).
+pub async fn must_choose(page: &Page, return_to: &str) -> Result<bool, ApiError> {
+    let Some(handle) = handle(page, return_to) else { return Ok(false) };
+    let asked = page.tenant.asked();
+    let ctx = page.state.context(page.scope(), &asked);
+    let Ok(waiting) = waiting(ctx, &handle).await else { return Ok(false) };
+    let prompt = &waiting.transaction.request.prompt;
+    Ok(prompt.select_account && !prompt.login && !accounts(page).await?.is_empty())
+}
+
+/// Tells the request that waits whom it is to be answered for.
+async fn choose_for(page: &Page, return_to: &str, done: &SignedIn) -> Result<(), ApiError> {
+    let Some(handle) = handle(page, return_to) else { return Ok(()) };
+    let asked = page.tenant.asked();
+    let ctx = page.state.context(page.scope(), &asked);
+    let Ok(waiting) = waiting(ctx, &handle).await else { return Ok(()) };
+    let id = done.tokens.claims.session_id.as_deref().and_then(|id| SessionId::parse(id).ok());
+    let Some(id) = id else { return Ok(()) };
+    let session = page.state.identity.session(page.scope(), &id).await.map_err(|e| storage(&e))?;
+    if let Some(session) = session {
+        let own = Browser { session, user: done.user.clone() };
+        waiting.choose(page.scope(), &own).await.map_err(|e| storage(&e))?;
+    }
+    Ok(())
 }
 
 /// The choice of an account; who has none signs in.
@@ -136,11 +179,17 @@ async fn chosen(form: Posted) -> Result<Response, ApiError> {
     let return_to = own_path(form.get("return_to"));
     let chosen = held(page).into_iter().find(|own| own.session.as_str() == form.get("session"));
     let resumed = match &chosen {
-        Some(own) => resume(&page.state.identity, page.scope(), &page.issuer, &own.session).await.ok(),
+        Some(own) => {
+            let session = (&own.session, &page.client);
+            resume(&page.state.identity, page.scope(), &page.issuer, session).await.ok()
+        }
         None => None,
     };
     match resumed {
-        Some(done) => Ok(signed_in(page, &done, return_to)),
+        Some(done) => {
+            choose_for(page, return_to.unwrap_or_default(), &done).await?;
+            Ok(signed_in(page, &done, return_to))
+        }
         None => Ok(page.go(&page.with("/login", &[("return_to", return_to.unwrap_or_default())]))),
     }
 }
@@ -172,15 +221,23 @@ async fn welcome(page: Page, OptionalCaller(caller): OptionalCaller) -> Result<R
 }
 
 /// Asks whether to sign out.
-async fn ask_out(page: Page) -> Result<Response, ApiError> {
+async fn asked_out(page: Page) -> Result<Response, ApiError> {
+    ask_out(&page, "/logout")
+}
+
+/// The question whether to sign out, answered at this path.
+///
+/// # Errors
+/// A template that can't be rendered: a defect.
+pub fn ask_out(page: &Page, action: &str) -> Result<Response, ApiError> {
     let view = Confirm {
+        page,
         alert: None,
         title: page.t.sign_out_title.to_owned(),
         text: page.named(page.t.sign_out_text),
-        action: page.at("/logout"),
+        action: page.at(action),
         hidden: Vec::new(),
         label: page.t.sign_out,
-        page: &page,
     };
     page.show(StatusCode::OK, &view)
 }
@@ -208,13 +265,29 @@ async fn sign_out(form: Posted) -> Result<Response, ApiError> {
 
 /// Tells that somebody is signed out.
 async fn out(page: Page) -> Result<Response, ApiError> {
-    let view = Notice {
-        page: &page,
-        alert: None,
-        title: page.t.signed_out_title.to_owned(),
-        identifier: "",
-        text: page.t.signed_out_text.to_owned(),
-        link: Some((page.at("/login"), page.t.to_sign_in.to_owned())),
-    };
-    page.show(StatusCode::OK, &view)
+    signed_out(&page, &[])
+}
+
+/// Tells that somebody is signed out, and has the browser tell these addresses of applications (Front-Channel Logout 1.0
+/// section 2).
+///
+/// # Errors
+/// A template that can't be rendered: a defect.
+pub fn signed_out(page: &Page, told: &[String]) -> Result<Response, ApiError> {
+    let mut response = page.show(StatusCode::OK, &SignedOutPage { page, alert: None, told })?;
+    let sources: Vec<&str> = told.iter().filter_map(|uri| source(uri)).collect();
+    let headers = response.headers_mut();
+    let policy = headers.get(header::CONTENT_SECURITY_POLICY).and_then(|policy| policy.to_str().ok());
+    let framing = policy.map(|policy| format!("frame-src {}; {policy}", sources.join(" ")));
+    if let (false, Some(Ok(policy))) = (sources.is_empty(), framing.map(HeaderValue::try_from)) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    Ok(response)
+}
+
+/// The origin of a registered address, without anything that would end it as a source.
+fn source(uri: &str) -> Option<&str> {
+    let start = uri.find("://")? + 3;
+    let end = uri.get(start..)?.find(['/', '?']).map_or(uri.len(), |end| start + end);
+    uri.get(..end).filter(|origin| !origin.contains([';', ',', ' ', '\'']))
 }

@@ -1,6 +1,7 @@
 //! Connecting a device that has no browser of its own (RFC 8628 section 3.3): its code is entered, or comes in the address, and
 //! even then somebody says yes to what is asked for.
 
+use super::consent::told;
 use super::form::Posted;
 use super::page::Page;
 use super::problem::Alert;
@@ -26,7 +27,7 @@ pub fn router() -> Router<AppState> {
 /// What a device asks for.
 struct Wanted {
     lead: String,
-    scopes: Vec<String>,
+    scopes: Vec<(String, String)>,
     ip: String,
     agent: String,
 }
@@ -97,7 +98,7 @@ async fn wanted(page: &Page, request: &Stored<DeviceRequest>) -> Result<Wanted, 
     let client = client.map_err(|e| storage(&e))?.ok_or(DeviceError::NotFound)?;
     Ok(Wanted {
         lead: page.put(page.t.device_asks, &[("client", client.title())]),
-        scopes: request.scope.clone(),
+        scopes: told(page, &request.scope),
         ip: request.ip.clone(),
         agent: request.user_agent.clone().unwrap_or_default(),
     })

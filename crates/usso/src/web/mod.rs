@@ -9,6 +9,7 @@ mod account;
 mod assets;
 mod brand;
 mod colour;
+mod consent;
 mod device;
 mod flow;
 mod form;
@@ -21,6 +22,8 @@ mod sign_in;
 mod target;
 mod texts;
 
+pub use account::{ask_out, signed_out};
+pub use consent::show as consent;
 pub use page::Page;
 pub use problem::{Reader, render};
 pub use register::invited as invitation;
@@ -29,7 +32,7 @@ pub use sign_in::magic_link;
 use crate::http::{AppState, redirect};
 use axum::Router;
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 /// The pages' routes. They are not part of the API, and its document doesn't describe them.
 pub fn router() -> Router<AppState> {
@@ -41,6 +44,7 @@ pub fn router() -> Router<AppState> {
         .merge(register::router())
         .merge(recovery::router())
         .merge(account::router())
+        .route("/consent", post(consent::answer))
         .merge(device::router())
 }
 

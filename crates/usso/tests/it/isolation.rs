@@ -611,6 +611,8 @@ impl World {
         let app = TestApp::new().await;
         let a = app.tenant("Company A", &["company-a.com"]).await;
         let b = app.tenant("Company B", &["company-b.com"]).await;
+        // Strangers share a budget, too: nor must that one hide what is asked.
+        app.configure(&b.id, json!({"login_attempts_limit": 100})).await;
         let (user_a, user_b) = (a.user(CANARY).await, b.user("bob").await);
         let mut claims = claims_of(user_b.access());
         claims["scopes"] = json!(["superadmin:*", "*:*"]);

@@ -357,7 +357,7 @@ pub async fn resume(
     identity: &Identity,
     tenant: &TenantScope,
     issuer: &str,
-    id: &SessionId,
+    (id, client): (&SessionId, &ClientInfo),
 ) -> Result<SignedIn, SessionError> {
     let session = identity.session_from_store(tenant, id).await?.ok_or(TokenError::Revoked)?;
     let user = identity.user_from_store(tenant, &session.user_id).await?.ok_or(TokenError::Revoked)?;
@@ -370,7 +370,7 @@ pub async fn resume(
     }
     let workspace = session.workspace_id.as_deref();
     let held = identity.held_in(tenant, (&session, &user), workspace).await?.ok_or(TokenError::Revoked)?;
-    let tokens = tokens::mint(tenant, issuer, &session, (&user, held))?;
+    let tokens = mint(identity, (tenant, issuer), &session, (&user, held), client).await?;
     Ok(SignedIn { user, tokens })
 }
 

@@ -5,6 +5,5 @@
 //! again until it says that it has heard.
 
 pub mod notices;
-pub mod page;
 pub mod routes;
 pub mod service;

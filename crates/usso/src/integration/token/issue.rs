@@ -2,6 +2,7 @@
 
 use super::id_token::{self, IdToken};
 use crate::access_control::roles::effective::Effective;
+use crate::identity::hooks;
 use crate::identity::identifiers::IdentifierKind;
 use crate::identity::sessions::model::Session;
 use crate::identity::tokens;
@@ -81,11 +82,22 @@ impl std::fmt::Debug for Tokens {
     }
 }
 
-/// Makes tokens.
+/// Makes tokens. Of a user only if no validator of the tenant denies it, and with the claims it adds.
 ///
 /// # Errors
-/// When the tenant has no key or signing fails.
+/// What a validator says; when the tenant has no key or signing fails.
 pub async fn issue(ctx: Context<'_>, what: Issue<'_>) -> Result<Tokens, OauthError> {
+    let Subject::User { session, user, held } = what.subject else { return all(ctx, what).await };
+    let claims = hooks::before_token(ctx.identity, ctx.tenant, (user, session), ctx.peer).await?;
+    if claims.is_empty() {
+        return all(ctx, what).await;
+    }
+    let mut session = session.clone();
+    session.claims.extend(claims);
+    all(ctx, Issue { subject: Subject::User { session: &session, user, held }, ..what }).await
+}
+
+async fn all(ctx: Context<'_>, what: Issue<'_>) -> Result<Tokens, OauthError> {
     let mut made = access(ctx, &what)?;
     if let Subject::User { session, user, .. } = what.subject {
         if what.refresh {

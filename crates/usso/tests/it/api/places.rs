@@ -15,6 +15,7 @@ async fn knowing(file: &[u8]) -> (TestApp, std::path::PathBuf) {
     let directory = &app.config().storage.data_dir;
     std::fs::create_dir_all(directory).expect("a directory");
     let path = directory.join("places.mmdb");
+    std::fs::create_dir_all(&app.config().storage.data_dir).expect("a directory");
     std::fs::write(&path, file).expect("it is written");
     let known = path.clone();
     (app.restarted_with(|config| config.server.geoip_file = Some(known)).await, path)
