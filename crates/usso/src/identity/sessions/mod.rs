@@ -4,6 +4,7 @@
 //! and its user's and tenant's session epochs are those it began with (ruling D26).
 
 pub mod error;
+pub mod handout;
 pub mod model;
 pub mod places;
 pub mod routes;
