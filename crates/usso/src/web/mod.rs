@@ -9,6 +9,7 @@ mod account;
 mod assets;
 mod brand;
 mod colour;
+mod device;
 mod flow;
 mod form;
 mod language;
@@ -40,6 +41,7 @@ pub fn router() -> Router<AppState> {
         .merge(register::router())
         .merge(recovery::router())
         .merge(account::router())
+        .merge(device::router())
 }
 
 /// The root of a host: people come to their account, programs to what there is to call.
