@@ -5,6 +5,7 @@
 
 pub mod ending;
 pub mod error;
+pub mod handout;
 pub mod model;
 pub mod places;
 pub mod routes;

@@ -4,6 +4,7 @@ use crate::access_control::roles::effective::Effective;
 use crate::identity::hooks;
 pub use crate::identity::sessions::ending::{end, log_out};
 pub use crate::identity::sessions::error::{MAX_META_DATA, SessionError};
+pub use crate::identity::sessions::handout::Handout;
 use crate::identity::sessions::model::{Presented, Session};
 use crate::identity::tokens::{self, TokenPair};
 use crate::identity::users::model::User;
@@ -225,28 +226,6 @@ pub async fn refresh(
     let handout = FirstParty { identity, tenant, issuer, switch, client };
     let (tokens, user) = rotate(identity, tenant, (claims, client), &handout).await?;
     Ok(SignedIn { user, tokens })
-}
-
-/// What is handed out for a refresh token.
-pub trait Handout: Sync {
-    /// What.
-    type Answer: Send;
-    /// Why not.
-    type Error: From<SessionError> + Send;
-
-    /// Whether there is to be anything for this session.
-    ///
-    /// # Errors
-    /// Why not.
-    fn admits(&self, session: &Session) -> Result<(), Self::Error>;
-
-    /// Makes it, for the session's next state, and writes that if it differs.
-    fn make(
-        &self,
-        old: &Stored<Session>,
-        next: Session,
-        user: &Stored<User>,
-    ) -> impl Future<Output = Result<(Self::Answer, Option<Stored<Session>>), SessionError>> + Send;
 }
 
 /// Our own tokens.
