@@ -156,7 +156,11 @@ async fn drain_to(
 ) -> Result<(), StorageError> {
     loop {
         let due = system.effects_due(BATCH).await?;
-        let is_last = due.len() < BATCH as usize;
+        // Finding out whom to tell makes more to do.
+        let is_first_half = |stored: &StoredEffect| {
+            stored.effect.topic == Topic::Logout && !notices::is_addressed(&stored.effect)
+        };
+        let is_last = due.len() < BATCH as usize && !due.iter().any(is_first_half);
         carry_out((system, master, post), due).await?;
         if is_last {
             return Ok(());

@@ -14,7 +14,7 @@ pub fn render(status: StatusCode, (code, detail): (&str, &str), request_id: &str
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><meta name=\"robots\" content=\"noindex\">\
          <title>This request can't be answered</title><style>body{{font-family:system-ui,Tahoma,sans-serif;display:grid;\
          place-items:center;min-height:100vh;margin:0;color-scheme:light dark}}main{{max-width:32rem;padding:2rem}}\
-         code{{font-size:.85em}}</style></head><body><main><h1>This request can't be answered</h1><p>{detail}</p>\
+         code{{font-size:.85em}}</style></head><body><main><h1>This request can't be answered</h1><p role=\"alert\">{detail}</p>\
          <p>Go back to the application and try again. If that doesn't help, tell its makers: <code>{code}</code>, \
          <code>{request_id}</code>.</p></main></body></html>"
     );

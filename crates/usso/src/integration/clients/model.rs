@@ -231,7 +231,7 @@ pub struct Client {
     #[serde(default)]
     pub dpop_bound_access_tokens: bool,
     /// Whether the FAPI 2.0 Security Profile applies to it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub fapi2: bool,
     /// What software it is (RFC 7591 §2).
     #[serde(default, skip_serializing_if = "Option::is_none")]

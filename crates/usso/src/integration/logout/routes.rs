@@ -5,6 +5,7 @@ use super::service::{Outcome, end};
 use crate::http::error::ErrorView;
 use crate::http::form::Form;
 use crate::http::{ApiError, AppState, Tenant, browser, cookie, csrf, redirect};
+use crate::integration::OauthError;
 use axum::extract::{FromRequest, Request, State};
 use axum::response::{Html, IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -63,7 +64,12 @@ async fn answer(
     let asked = tenant.asked();
     let ctx = state.context(&tenant.scope, &asked);
     let outcome = end(ctx, params, (browser.as_ref(), is_bidden)).await;
-    let mut response = match outcome.map_err(|error| ApiError::from(error).as_page())? {
+    let for_people = redirect::wants_page(headers);
+    let told = |error: OauthError| match for_people {
+        true => ApiError::from(error).as_page(),
+        false => error.into(),
+    };
+    let mut response = match outcome.map_err(told)? {
         Outcome::Ask => return Ok(shown(page::ask(&format!("{}/oauth/logout", prefix(tenant))))),
         Outcome::SignedOut(told) => shown(page::signed_out(&told)),
         Outcome::Back(target) => {

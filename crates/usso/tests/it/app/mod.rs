@@ -300,11 +300,9 @@ impl TestApp {
         self.system_admin().await.patch(&format!("/tenants/{tenant_id}"), body).await.expect(200);
     }
 
-    /// Carries out what waits, and what comes of that, whoever outside must be told of it.
+    /// Carries out what waits, whoever outside must be told of it.
     pub async fn deliver(&self) {
-        for _ in 0..2 {
-            jobs::drain(&self.state).await.expect("the database is there");
-        }
+        jobs::drain(&self.state).await.expect("the database is there");
         post::work(&self.state).await.expect("the database is there");
     }
 

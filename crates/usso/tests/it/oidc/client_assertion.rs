@@ -4,8 +4,10 @@
 use super::keys::{Key, asserting};
 use super::{Rp, oauth_error};
 use crate::app::{Answer, ORIGIN, Requests, SmallInternet, TestApp};
+use kernel::{Change, ClientId, StorageError};
 use serde_json::{Value, json};
 use std::time::Duration;
+use usso::integration::clients::model::Client;
 
 const MACHINE: [(&str, &str); 1] = [("grant_type", "client_credentials")];
 
@@ -98,6 +100,20 @@ async fn cli_01_an_assertion_is_rejected_when_a_secret_comes_along_or_its_type_i
     oauth_error(&answer, 401, "invalid_client");
 }
 
+/// A client whose keys are at an address of the small internet, which speaks no TLS: none that could be registered.
+async fn publishing(app: &TestApp, uri: &str) -> Rp {
+    let admin = app.system_admin().await;
+    let rp = Rp::new(&admin, said(json!({"jwks_uri": "https://rp.example/jwks.json"}))).await;
+    let scope = app.scope("org_default").await;
+    let id = ClientId::parse(&rp.id).expect("a client");
+    let changed = scope.records::<Client>().update::<StorageError>(id.as_str(), |old| {
+        Ok(Change::Put(Client { jwks_uri: Some(uri.to_owned()), ..old.record.clone() }, Vec::new()))
+    });
+    changed.await.expect("the database").expect("the client");
+    app.state.integration.clients().forget(&scope, &id);
+    rp
+}
+
 #[tokio::test]
 async fn cli_07_published_keys_are_remembered_and_looked_for_again_once_a_minute() {
     let internet = SmallInternet::start().await;
@@ -108,11 +124,7 @@ async fn cli_07_published_keys_are_remembered_and_looked_for_again_once_a_minute
     internet.address("rp.example", std::net::Ipv4Addr::LOCALHOST);
     let publish = |key: &Key| internet.file(&host, "/jwks.json", &key.jwks().to_string());
     publish(&old);
-    let rp = Rp::new(
-        &app.system_admin().await,
-        said(json!({"jwks_uri": format!("http://rp.example:{port}/jwks.json")})),
-    )
-    .await;
+    let rp = publishing(&app, &format!("http://{host}/jwks.json")).await;
     for _ in 0..3 {
         ask(&rp, &old.assertion(&app, &rp.id, json!({}))).await.is(200);
     }
@@ -141,10 +153,8 @@ async fn cli_07_a_key_set_is_rejected_when_it_is_too_large_or_moved_or_no_key_se
     internet.file(&host, "/good", &key.jwks().to_string());
     let moved = "HTTP/1.1 302 Found\r\nlocation: /good\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
     internet.response(&host, "/moved", moved);
-    let admin = app.system_admin().await;
     for (path, status) in [("large", 401), ("text", 401), ("moved", 401), ("missing", 401), ("good", 200)] {
-        let uri = format!("http://rp.example:{port}/{path}");
-        let rp = Rp::new(&admin, said(json!({"jwks_uri": uri}))).await;
+        let rp = publishing(&app, &format!("http://{host}/{path}")).await;
         let answer = ask(&rp, &key.assertion(&app, &rp.id, json!({}))).await;
         assert_eq!(answer.status, status, "{path}");
     }

@@ -21,7 +21,6 @@ async fn ask(who: &Anonymous, assertion: &str, more: &[(&str, &str)]) -> Answer 
 }
 
 fn assertion(app: &TestApp, (id, key): (&str, &Key), changes: Value) -> String {
-    let changes = super::keys::with(json!({"sub": id}), changes);
     let signed = key.assertion(app, id, changes);
     // Without the `kid` of a client's key: an agent's is another.
     let (_, rest) = signed.split_once('.').expect("a token");
