@@ -137,6 +137,35 @@ export const flows = {
     await who.at("/signed-in");
     await who.tab.locator(`.who:has-text("${first}")`).waitFor();
   },
+  async "an application is allowed, or not"({ who, make, shop }) {
+    const own = await make();
+    await who.go(`/oauth/authorize?${shop}`);
+    await who.type("identifier", own);
+    await who.press("#submit");
+    await password(who);
+    await who.at("/oauth/consent", "#consent-form");
+    await who.press("#deny");
+    await who.at("/callback");
+    if (!who.tab.url().includes("error=access_denied")) throw new Error("it was not refused");
+    await who.go(`/oauth/authorize?${shop}`);
+    await who.at("/oauth/consent", "#consent-form");
+    await who.press("#allow");
+    await who.at("/callback");
+    if (!who.tab.url().includes("code=")) throw new Error("it was not allowed");
+  },
+  async "a device is connected"({ who, make, device }) {
+    const own = await make();
+    await who.go("/device");
+    await who.type("identifier", own);
+    await who.press("#submit");
+    await password(who);
+    await who.at("/device", "#user_code");
+    await who.type("user_code", await device());
+    await who.press("#submit");
+    await who.at("/device", "#connect-form");
+    await who.press("#allow");
+    await who.tab.locator("text=Device connected").waitFor();
+  },
   async "another language"({ who }) {
     await who.go("/login");
     await who.press("a[hreflang=fa]");

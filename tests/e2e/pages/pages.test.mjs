@@ -19,6 +19,8 @@ const jsQR = packages("jsqr");
 let stage;
 let token;
 let tenant;
+let shop;
+let television;
 let made = 0;
 
 const fresh = () => `person${(made += 1)}@example.com`;
@@ -54,6 +56,31 @@ before(async () => {
   });
 });
 
+before(async () => {
+  const owner = await stage.ask("POST", "/auth/login", { body: { identifier: "owner@one.test", secret: PASSWORD } });
+  const client = async (body) => {
+    const answer = await stage.ask("POST", "/oauth/clients", { bearer: owner.body.access_token, body });
+    assert.equal(answer.status, 201, JSON.stringify(answer.body));
+    return answer.body.client_id;
+  };
+  const callback = "https://two.test/callback";
+  const scope = "openid profile email offline_access";
+  const id = await client({ client_name: "Corner Shop", redirect_uris: [callback], token_endpoint_auth_method: "none", scope,
+    is_first_party: false });
+  shop = String(new URLSearchParams({ client_id: id, response_type: "code", redirect_uri: callback, scope, state: "s",
+    code_challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", code_challenge_method: "S256" }));
+  television = await client({ client_name: "Television", token_endpoint_auth_method: "none", scope: "openid profile",
+    grant_types: ["urn:ietf:params:oauth:grant-type:device_code"] });
+});
+
+/** A code as a device shows it. */
+async function device() {
+  const form = String(new URLSearchParams({ client_id: television, scope: "openid profile" }));
+  const answer = await stage.ask("POST", "/oauth/device_authorization", { form });
+  assert.equal(answer.status, 200, JSON.stringify(answer.body));
+  return answer.body.user_code;
+}
+
 after(() => stage?.close());
 
 for (const [how, Person] of [["without JavaScript", Plain], ["by keyboard only", Keys]]) {
@@ -64,7 +91,7 @@ for (const [how, Person] of [["without JavaScript", Plain], ["by keyboard only",
       const forget = () => context.clearCookies();
       const configure = (config) => change({ config });
       try {
-        await flow({ who, make, fresh, stage, configure, forget });
+        await flow({ who, make, fresh, stage, configure, forget, shop, device });
       } finally {
         await context.close();
       }
@@ -214,7 +241,7 @@ test("every page has its picture and no serious finding", { timeout: 400_000 }, 
     const context = await stage.somebody({ locale: language, bypassCSP: true });
     await context.addInitScript(AXE);
     const tab = await context.newPage();
-    await screens({ tab, context, stage, make, configure: (config) => change({ config }) }, async (name) => {
+    await screens({ tab, context, stage, make, shop, device, configure: (config) => change({ config }) }, async (name) => {
       for (const theme of ["light", "dark"]) {
         await tab.emulateMedia({ colorScheme: theme });
         for (const [size, viewport] of Object.entries(sizes)) {

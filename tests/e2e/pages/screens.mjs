@@ -3,7 +3,7 @@
 import { codeOf, ORIGIN, PASSWORD } from "./stage.mjs";
 
 /** Leads a tab to each page and calls `look` there with its name. */
-export async function screens({ tab, context, stage, make, configure }, look) {
+export async function screens({ tab, context, stage, make, shop, device, configure }, look) {
   const go = (path) => tab.goto(ORIGIN + path);
   const press = async (selector) => {
     const gone = tab.waitForEvent("framenavigated");
@@ -84,6 +84,15 @@ export async function screens({ tab, context, stage, make, configure }, look) {
   await look("approve");
   await press("#refuse");
   await look("refused");
+  await go(`/oauth/authorize?${shop}`);
+  await look("consent");
+  await go("/device");
+  await look("device");
+  await tab.locator("#user_code").fill(await device());
+  await press("#submit");
+  await look("connect");
+  await press("#allow");
+  await look("connected");
   await go("/logout");
   await look("sign-out");
   await press("#submit");

@@ -55,11 +55,12 @@ export async function open() {
     return context;
   };
   /** Asks the API, as a program does. */
-  const ask = (method, path, { body, host = "one.test", bearer } = {}) =>
+  const ask = (method, path, { body, form, host = "one.test", bearer } = {}) =>
     new Promise((done, failed) => {
       const headers = { host, "x-forwarded-for": "203.0.113.200" };
       if (bearer) headers.authorization = `Bearer ${bearer}`;
       if (body !== undefined) headers["content-type"] = "application/json";
+      if (form !== undefined) headers["content-type"] = "application/x-www-form-urlencoded";
       const options = { host: "127.0.0.1", port, servername: host, ca: readFileSync(tls.cert), method, path: API + path, headers };
       const asked = request(options, async (answer) => {
         const parts = await answer.toArray();
@@ -67,7 +68,7 @@ export async function open() {
         done({ status: answer.statusCode, body: text ? JSON.parse(text) : null });
       });
       asked.on("error", failed);
-      asked.end(body === undefined ? undefined : JSON.stringify(body));
+      asked.end(body === undefined ? form : JSON.stringify(body));
     });
   const close = async () => {
     await browser.close();

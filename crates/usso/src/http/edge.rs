@@ -86,9 +86,11 @@ impl Edge {
         if let Some(error) = response.extensions_mut().remove::<ApiError>() {
             let allow = response.headers_mut().remove(header::ALLOW);
             let error = if oauth::is_endpoint(path) { error.for_clients() } else { error };
+            // Clients of the standards read JSON, whatever else they accept.
+            let is_for_clients = oauth::is_endpoint(path) && !oauth::is_authorize(path);
             response = match &reader {
-                Some(reader) => web::render(&self.state, &info, reader, error).await,
-                None => error.render(info.id()),
+                Some(reader) if !is_for_clients => web::render(&self.state, &info, reader, error).await,
+                _ => error.render(info.id()),
             };
             allow.map(|value| response.headers_mut().insert(header::ALLOW, value));
         }

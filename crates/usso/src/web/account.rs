@@ -8,9 +8,12 @@ use super::page::Page;
 use super::problem::Alert;
 use super::sign_in::{Confirm, Notice, default_target, signed_in};
 use super::target::own_path;
+use crate::http::error::storage;
 use crate::http::{ApiError, AppState, OptionalCaller, cookie};
 use crate::identity::sessions::service::{SignedIn, is_live, log_out, resume};
 use crate::identity::users::model::User;
+use crate::integration::Browser;
+use crate::integration::authorize::waiting;
 use crate::tenant::verify::authenticate;
 use askama::Template;
 use axum::Router;
@@ -106,9 +109,8 @@ async fn accounts(page: &Page) -> Result<Vec<Account>, ApiError> {
     let (identity, scope) = (&page.state.identity, page.scope());
     let mut accounts = Vec::new();
     for own in held(page) {
-        let session =
-            identity.session(scope, &own.session).await.map_err(|e| crate::http::error::storage(&e))?;
-        let user = identity.user(scope, &own.user).await.map_err(|e| crate::http::error::storage(&e))?;
+        let session = identity.session(scope, &own.session).await.map_err(|e| storage(&e))?;
+        let user = identity.user(scope, &own.user).await.map_err(|e| storage(&e))?;
         if let Some((session, user)) = session.zip(user)
             && session.user_id == user.id
             && is_live(scope, &session, &user)
@@ -117,6 +119,39 @@ async fn accounts(page: &Page) -> Result<Vec<Account>, ApiError> {
         }
     }
     Ok(accounts)
+}
+
+/// The request of an application that waits for its user, if that is where a page leads back to.
+fn handle(page: &Page, return_to: &str) -> Option<String> {
+    let (path, query) = return_to.split_once('?')?;
+    let handle = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "state")?.1;
+    (path == page.at("/oauth/authorize")).then(|| handle.into_owned())
+}
+
+/// Whether who signs in to go back there is to be offered the accounts of this browser (`prompt=select_account`).
+pub async fn must_choose(page: &Page, return_to: &str) -> Result<bool, ApiError> {
+    let Some(handle) = handle(page, return_to) else { return Ok(false) };
+    let asked = page.tenant.asked();
+    let ctx = page.state.context(page.scope(), &asked);
+    let Ok(waiting) = waiting(ctx, &handle).await else { return Ok(false) };
+    let prompt = &waiting.transaction.request.prompt;
+    Ok(prompt.select_account && !prompt.login && !accounts(page).await?.is_empty())
+}
+
+/// Tells the request that waits whom it is to be answered for.
+async fn choose_for(page: &Page, return_to: &str, done: &SignedIn) -> Result<(), ApiError> {
+    let Some(handle) = handle(page, return_to) else { return Ok(()) };
+    let asked = page.tenant.asked();
+    let ctx = page.state.context(page.scope(), &asked);
+    let Ok(waiting) = waiting(ctx, &handle).await else { return Ok(()) };
+    let id = done.tokens.claims.session_id.as_deref().and_then(|id| SessionId::parse(id).ok());
+    let Some(id) = id else { return Ok(()) };
+    let session = page.state.identity.session(page.scope(), &id).await.map_err(|e| storage(&e))?;
+    if let Some(session) = session {
+        let own = Browser { session, user: done.user.clone() };
+        waiting.choose(page.scope(), &own).await.map_err(|e| storage(&e))?;
+    }
+    Ok(())
 }
 
 /// The choice of an account; who has none signs in.
@@ -140,7 +175,10 @@ async fn chosen(form: Posted) -> Result<Response, ApiError> {
         None => None,
     };
     match resumed {
-        Some(done) => Ok(signed_in(page, &done, return_to)),
+        Some(done) => {
+            choose_for(page, return_to.unwrap_or_default(), &done).await?;
+            Ok(signed_in(page, &done, return_to))
+        }
         None => Ok(page.go(&page.with("/login", &[("return_to", return_to.unwrap_or_default())]))),
     }
 }

@@ -9,6 +9,7 @@ mod account;
 mod assets;
 mod brand;
 mod colour;
+mod consent;
 mod flow;
 mod form;
 mod language;
@@ -20,6 +21,7 @@ mod sign_in;
 mod target;
 mod texts;
 
+pub use consent::show as consent;
 pub use page::Page;
 pub use problem::{Reader, render};
 pub use register::invited as invitation;
@@ -28,7 +30,7 @@ pub use sign_in::magic_link;
 use crate::http::{AppState, redirect};
 use axum::Router;
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 /// The pages' routes. They are not part of the API, and its document doesn't describe them.
 pub fn router() -> Router<AppState> {
@@ -40,6 +42,7 @@ pub fn router() -> Router<AppState> {
         .merge(register::router())
         .merge(recovery::router())
         .merge(account::router())
+        .route("/consent", post(consent::answer))
 }
 
 /// The root of a host: people come to their account, programs to what there is to call.

@@ -131,6 +131,8 @@ struct ErrorPage<'a> {
     style: String,
     tenant_style: Option<String>,
     text: String,
+    /// What the makers of an application want to know.
+    detail: String,
     code: &'a str,
     request_id: &'a str,
     login: Option<String>,
@@ -153,6 +155,7 @@ pub async fn render(state: &AppState, info: &SharedInfo, reader: &Reader, error:
             .as_ref()
             .map(|own| prefixed(own, &format!("/static/tenant.css?v={}", brand.version))),
         text: sentence(t, error.code()),
+        detail: if error.code().starts_with("INVALID_") { error.detail().to_owned() } else { String::new() },
         code: error.code(),
         request_id: info.id(),
         login: tenant.as_ref().map(|own| prefixed(own, "/login")),

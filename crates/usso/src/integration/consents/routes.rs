@@ -5,11 +5,12 @@ use super::service;
 use crate::http::error::{ErrorView, storage};
 use crate::http::form::{Form, is_form};
 use crate::http::list::{ListParams, ListView, Params, answer, flag};
-use crate::http::{ApiError, AppState, Caller, Json, OptionalJson, Tenant, browser, csrf};
+use crate::http::{ApiError, AppState, Caller, Json, OptionalJson, Tenant, browser, csrf, redirect};
 use crate::identity::users::consents::Consent;
 use crate::integration::Browser;
+use crate::web;
 use axum::extract::{FromRequest, Path, Request, State};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use kernel::{ClientId, ProblemKind, Record, TagMatch};
 use utoipa_axum::router::OpenApiRouter;
@@ -41,13 +42,17 @@ pub async fn ask(
     tenant: Tenant,
     headers: HeaderMap,
     Params(decision): Params<Decision>,
-) -> Result<Json<ConsentView>, ApiError> {
+    page: web::Page,
+) -> Result<Response, ApiError> {
+    if redirect::wants_page(&headers) {
+        return web::consent(page).await;
+    }
     let browser = signed_in(&state, &tenant, &headers).await?;
     let asked = tenant.asked();
     let ctx = state.context(&tenant.scope, &asked);
     let handle = handle(&decision)?;
     let pending = service::pending(ctx, handle, browser).await?;
-    Ok(Json(ConsentView::of(handle, &pending)))
+    Ok(Json(ConsentView::of(handle, &pending)).into_response())
 }
 
 /// Allow or deny what was asked

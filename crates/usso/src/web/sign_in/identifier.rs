@@ -5,6 +5,7 @@ use super::ways::Ways;
 use crate::http::{ApiError, cookie};
 use crate::identity::sign_in::{Input, Register, Wanted, advance, standing};
 use crate::tenant::settings::Settings;
+use crate::web::account::must_choose;
 use crate::web::flow::Flow;
 use crate::web::form::Posted;
 use crate::web::page::Page;
@@ -78,6 +79,12 @@ pub async fn show(page: Page) -> Result<Response, ApiError> {
     {
         let next = if half.methods.is_empty() { "/login/enrol" } else { "/login/factor" };
         return Ok(page.go(&page.with(next, &[("return_to", return_to.as_deref().unwrap_or_default())])));
+    }
+    if let Some(target) = return_to.as_deref()
+        && page.param("another").is_none()
+        && must_choose(&page, target).await?
+    {
+        return Ok(page.go(&page.with("/accounts", &[("return_to", target)])));
     }
     let identifier = page.param("login_hint").filter(|hint| hint.len() <= 320).unwrap_or_default();
     let flow = page.flow().unwrap_or(Flow { identifier, return_to, is_new: false });

@@ -318,6 +318,30 @@ pub struct Texts {
     pub provider_failed_title: &'static str,
     /// Without JavaScript.
     pub telegram_needs_script: &'static str,
+    /// A title; {client}.
+    pub consent_title: &'static str,
+    /// Before a list.
+    pub consent_lead: &'static str,
+    /// A button.
+    pub consent_allow: &'static str,
+    /// A button.
+    pub consent_deny: &'static str,
+    /// How long; {minutes}.
+    pub consent_while: &'static str,
+    /// How long; {days}.
+    pub consent_away: &'static str,
+    /// What a scope allows.
+    pub scope_openid: &'static str,
+    /// What a scope allows.
+    pub scope_profile: &'static str,
+    /// What a scope allows.
+    pub scope_email: &'static str,
+    /// What a scope allows.
+    pub scope_phone: &'static str,
+    /// What a scope allows.
+    pub scope_offline: &'static str,
+    /// What a scope allows; {scope}.
+    pub scope_other: &'static str,
     /// A sentence for each code of an error that people meet.
     pub problems: &'static [(&'static str, &'static str)],
 }

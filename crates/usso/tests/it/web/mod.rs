@@ -5,6 +5,7 @@ mod enumeration;
 mod headers;
 mod languages;
 mod methods;
+mod oauth;
 mod recovery;
 mod register;
 mod second;
