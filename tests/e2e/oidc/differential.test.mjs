@@ -40,7 +40,7 @@ async function known(issuer, confidential, open) {
 before(async () => {
   site = await open("oidc-differential");
   const tenant = await site.tenant("differential", "differential.test");
-  await site.configure(tenant.id, { oauth: { dynamic_registration: "open" } });
+  await site.configure(tenant.id, { oauth: { registration: "open" } });
   const shape = { redirect_uris: [BACK], response_types: ["code"], grant_types: ["authorization_code", "refresh_token"] };
   const secret = { ...shape, grant_types: [...shape.grant_types, "client_credentials"],
     token_endpoint_auth_method: "client_secret_basic", post_logout_redirect_uris: ["https://rp.example/left"] };

@@ -185,14 +185,13 @@ describe("three tenants at once", { concurrency: true }, () => {
           const config = await configuration(tenant, known(created, alg), client.ClientSecretBasic(created.client_secret));
           const device = await client.initiateDeviceAuthorization(config, { scope: SCOPE });
           const polling = client.pollDeviceAuthorizationGrant(config, device);
-          const { page } = await new Browser().walk(device.verification_uri, user, { code: device.user_code });
-          assert.ok(page);
-          const tokens = await polling;
-          assert.equal(tokens.claims().sub, user.id);
-          const refused = await client.initiateDeviceAuthorization(config, { scope: SCOPE });
-          const waiting = assert.rejects(client.pollDeviceAuthorizationGrant(config, refused), { error: "access_denied" });
-          await new Browser().walk(refused.verification_uri, user, { code: refused.user_code, says: "no" });
-          await waiting;
+        await tenant.answerDevice(user, device.user_code, true);
+        const tokens = await polling;
+        assert.equal(tokens.claims().sub, user.id);
+        const refused = await client.initiateDeviceAuthorization(config, { scope: SCOPE });
+        const waiting = assert.rejects(client.pollDeviceAuthorizationGrant(config, refused), { error: "access_denied" });
+        await tenant.answerDevice(user, refused.user_code, false);
+        await waiting;
         });
 
         test("logout, told to the client behind the browser's back", async () => {
@@ -246,7 +245,7 @@ describe("three tenants at once", { concurrency: true }, () => {
 });
 
 test("dynamic registration by the library itself", async () => {
-  await site.configure(tenants.one.id, { oauth: { dynamic_registration: "open" } });
+  await site.configure(tenants.one.id, { oauth: { registration: "open" } });
   const config = await client.dynamicClientRegistration(
     new URL(tenants.one.issuer),
     { redirect_uris: [BACK], token_endpoint_auth_method: "client_secret_post", client_name: "By itself" },

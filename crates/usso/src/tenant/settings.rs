@@ -10,10 +10,12 @@ use kernel::problem::FieldError;
 use serde_json::{Map, Value, json};
 
 mod captcha;
+mod client_registration;
 mod login_flow;
 mod nested;
 
 pub use captcha::CaptchaMode;
+pub use client_registration::ClientRegistration;
 pub use login_flow::{LoginFlow, LoginStep};
 use nested::{put_nested, take_nested};
 
@@ -275,11 +277,9 @@ impl Config {
             captcha_tries: u64::try_from(self.int("image_captcha_tries")).unwrap_or(2),
             cookie_domain: self.text("cookie_domain"),
             cors_origins: self.texts("cors_origins"),
-            oauth_registration: match self.text("oauth.registration").as_deref() {
-                Some("token") => ClientRegistration::Token,
-                Some("open") => ClientRegistration::Open,
-                _ => ClientRegistration::Off,
-            },
+            oauth_registration: ClientRegistration::parse(
+                &self.text("oauth.registration").unwrap_or_default(),
+            ),
             oauth_public_base: self.text("oauth_public_base"),
             audit_retention_days: self.by_name("audit.retention_days").as_i64(),
         }
@@ -295,17 +295,6 @@ pub enum Approval {
     Identifier,
     /// An administrator.
     ManualReview,
-}
-
-/// Whether applications register themselves (RFC 7591).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ClientRegistration {
-    /// No.
-    Off,
-    /// With the token or API key of somebody who may make clients.
-    Token,
-    /// Anybody.
-    Open,
 }
 
 /// The settings a tenant's behaviour depends on. Times are in seconds.

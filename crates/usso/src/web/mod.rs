@@ -10,6 +10,7 @@ mod assets;
 mod brand;
 mod colour;
 mod consent;
+mod device;
 mod flow;
 mod form;
 mod language;
@@ -43,6 +44,7 @@ pub fn router() -> Router<AppState> {
         .merge(recovery::router())
         .merge(account::router())
         .route("/consent", post(consent::answer))
+        .merge(device::router())
 }
 
 /// The root of a host: people come to their account, programs to what there is to call.

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use usso::access_control::operations::{Needs, OPERATIONS, needs};
 use usso::access_control::permission::{Permission, Resource};
 
-const RESOURCES: [Resource; 16] = [
+const RESOURCES: [Resource; 17] = [
     Resource::Agents,
     Resource::ApiKeys,
     Resource::Audit,
@@ -17,6 +17,7 @@ const RESOURCES: [Resource; 16] = [
     Resource::Identifiers,
     Resource::Invitations,
     Resource::Keys,
+    Resource::OauthClients,
     Resource::Profiles,
     Resource::Referrals,
     Resource::Roles,

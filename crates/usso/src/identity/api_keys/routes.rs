@@ -153,8 +153,9 @@ pub async fn create(State(state): State<AppState>, request: Request) -> Result<R
     let (mut parts, body) = request.into_parts();
     // Who asks comes before what they ask.
     let caller = Caller::from_request_parts(&mut parts, &state).await?;
-    // A key would outlive a session in somebody else's name.
-    if caller.is_signed_in() && !caller.is_in_person() {
+    // A key would outlive a session in somebody else's name, and what a client was given.
+    let is_lasting = caller.is_in_person() || caller.api_key().is_some() || caller.agent().is_some();
+    if !is_lasting {
         return Err(PermissionDenied(CREATE).into());
     }
     caller.check_sensitive()?;

@@ -1,7 +1,8 @@
-//! Opening, refreshing and ending sessions.
+//! Opening, refreshing and ending sessions; what ending one means is in [`super::ending`].
 
 use crate::access_control::roles::effective::Effective;
 use crate::identity::hooks;
+pub use crate::identity::sessions::ending::{end, log_out};
 pub use crate::identity::sessions::error::{MAX_META_DATA, SessionError};
 use crate::identity::sessions::model::{Presented, Session};
 use crate::identity::tokens::{self, TokenPair};
@@ -10,8 +11,8 @@ use crate::identity::{Identity, stale_session};
 use crate::tenant::audit::Event;
 use crate::tenant::verify::{Claims, TokenError, TokenType};
 use crate::tenant::{Actor, ClientInfo, TenantScope};
-use kernel::{Change, Effect, SessionId, StorageError, Stored, Topic, UserId};
-use serde_json::{Map, Value, json};
+use kernel::{Change, Effect, SessionId, StorageError, Stored, UserId};
+use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// How often a refresh is retried after losing against a parallel one.
@@ -421,57 +422,6 @@ pub async fn check_generation(
         Presented::Reused => Err(TokenError::Revoked.into()),
         Presented::Unknown => Err(TokenError::Invalid.into()),
     }
-}
-
-/// Ends a session with an event of this name. Ending it twice is no error and no second event.
-///
-/// # Errors
-/// When the database is away.
-pub async fn end(
-    identity: &Identity,
-    tenant: &TenantScope,
-    id: &SessionId,
-    (event, actor): (&'static str, Actor),
-    client: &ClientInfo,
-) -> Result<Option<Stored<Session>>, SessionError> {
-    let ended = tenant
-        .records::<Session>()
-        .update::<SessionError>(id.as_str(), |old| {
-            if old.revoked_at.is_some() {
-                return Ok(Change::Keep);
-            }
-            let effect = Event::new(event, actor.clone(), id.as_str(), client)
-                .with("user_id", old.user_id.as_str())
-                .effect(tenant);
-            let mut effects = vec![effect, stale_session(tenant, id).effect(tenant)];
-            effects.extend(old.is_personal().then(|| ended(tenant, old)));
-            Ok(Change::Put(old.revoked(tenant.now()), effects))
-        })
-        .await;
-    identity.forget_session(tenant, id);
-    ended
-}
-
-/// That a session has ended, for the applications its user went to.
-fn ended(tenant: &TenantScope, session: &Session) -> Effect {
-    let payload = json!({ "session": session.id, "user": session.user_id });
-    Effect { topic: Topic::Logout, payload, due_at: tenant.now() }
-}
-
-/// Ends the session a caller presents any token of: access or refresh, in any generation, even an expired one is
-/// no error. `None`: the token names no session of this tenant.
-///
-/// # Errors
-/// When the database is away.
-pub async fn log_out(
-    identity: &Identity,
-    tenant: &TenantScope,
-    claims: &Claims,
-    client: &ClientInfo,
-) -> Result<Option<Stored<Session>>, SessionError> {
-    let Ok(id) = session_id(claims) else { return Ok(None) };
-    let actor = Actor::User(claims.sub.clone());
-    end(identity, tenant, &id, ("session.logged_out", actor), client).await
 }
 
 /// A session of the given owner, or of anybody when `owner` is none.

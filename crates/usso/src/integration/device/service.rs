@@ -1,15 +1,14 @@
 //! Asking, entering the code, answering, and hearing of it.
 
-use crate::integration::clients::authenticate::authenticate;
-use crate::integration::clients::model::GrantType;
-use crate::integration::token::request::{asked_scope, once};
-use crate::integration::token::{Call, possession};
-use crate::integration::{Context, OauthError};
-
 use super::model::{Asked, DeviceRequest, INTERVAL, LIFETIME, State, user_code_key};
 use crate::identity::attempts::{self, Source};
 use crate::identity::sessions::model::Session;
 use crate::identity::users::model::User;
+use crate::integration::clients::authenticate::authenticate;
+use crate::integration::clients::model::GrantType;
+use crate::integration::token::request::{asked_scope, once};
+use crate::integration::token::{Call, possession};
+use crate::integration::{Context, OauthCode, OauthError};
 use crate::tenant::audit::Event;
 use crate::tenant::one_time::OneTime;
 use crate::tenant::{Actor, ClientInfo, TenantScope};
@@ -304,19 +303,15 @@ pub async fn poll(
 /// What a device is told at the token endpoint.
 impl From<DeviceError> for OauthError {
     fn from(error: DeviceError) -> Self {
-        use crate::integration::OauthCode as Code;
-        let code = match &error {
-            DeviceError::Pending => Code::AuthorizationPending,
-            DeviceError::SlowDown => Code::SlowDown,
-            DeviceError::Expired => Code::ExpiredToken,
-            DeviceError::Denied => Code::AccessDenied,
-            DeviceError::Unknown | DeviceError::NotFound => Code::InvalidGrant,
-            DeviceError::TooMany(retry_after) => return Self::TooMany { retry_after: *retry_after },
-            DeviceError::Storage(_) => Code::InvalidGrant,
-        };
+        let detail = error.detail();
         match error {
+            DeviceError::Pending => Self::Refused(OauthCode::AuthorizationPending, detail),
+            DeviceError::SlowDown => Self::Refused(OauthCode::SlowDown, detail),
+            DeviceError::Expired => Self::Refused(OauthCode::ExpiredToken, detail),
+            DeviceError::Denied => Self::Refused(OauthCode::AccessDenied, detail),
+            DeviceError::Unknown | DeviceError::NotFound => Self::Refused(OauthCode::InvalidGrant, detail),
+            DeviceError::TooMany(retry_after) => Self::TooMany { retry_after },
             DeviceError::Storage(error) => Self::Storage(error),
-            other => Self::Refused(code, other.detail()),
         }
     }
 }

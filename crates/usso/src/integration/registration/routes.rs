@@ -1,7 +1,8 @@
 //! `/oauth/register`.
 
 use super::service::{own, register as service, remove, replace};
-use crate::access_control::permission::{Permission, Resource};
+use crate::access_control::operations::permission;
+use crate::access_control::permission::Permission;
 use crate::http::error::ErrorView;
 use crate::http::{ApiError, AppState, Json, OptionalCaller, Tenant, oauth};
 use crate::integration::clients::model::Client;
@@ -17,7 +18,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-const CREATE: Permission = Permission::new("create", Resource::OauthClients);
+const CREATE: Permission = permission("create_oauth_client");
 
 /// The routes at the host's root.
 pub fn router() -> OpenApiRouter<AppState> {

@@ -7,6 +7,7 @@
 use super::Bearer;
 use super::issue::{Issue, Subject, Tokens, issue};
 use super::request::{ExchangeGrant, Target};
+use crate::identity::sessions::service::SessionError;
 use crate::integration::access::{Holder, holder_of};
 use crate::integration::clients::model::Client;
 use crate::integration::{Context, OauthError};
@@ -34,7 +35,7 @@ pub(super) async fn exchange(
     if claims.cnf.as_ref().is_some_and(|bound| Some(bound.jkt.as_str()) != who.jkt) {
         return Err(invalid());
     }
-    let holder = holder_of(ctx, &claims).await.map_err(|_| invalid())?;
+    let holder = holder_of(ctx, &claims).await.map_err(worthless)?;
     let Holder::Delegate(browser, _) = holder else { return Err(invalid()) };
     let scope = narrowed(client, &claims, grant.scope)?;
     let workspace = claims.workspace_id.as_deref();
@@ -70,6 +71,14 @@ fn narrowed(client: &Client, claims: &Claims, asked: Option<Vec<String>>) -> Res
         Some(asked) if asked.iter().all(|word| allowed.contains(word)) => Ok(asked),
         Some(_) => Err(OauthError::invalid_scope("More than the token or the client has")),
         None => Ok(allowed),
+    }
+}
+
+/// A token whose session has ended is worth nothing; that the database is away is not its fault.
+fn worthless(error: SessionError) -> OauthError {
+    match error {
+        SessionError::Storage(error) => error.into(),
+        _ => invalid(),
     }
 }
 

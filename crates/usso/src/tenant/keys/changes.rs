@@ -90,8 +90,9 @@ pub async fn revoke(
 /// When it can't be made or stored.
 pub async fn ensure(registry: &Registry, id: &TenantId, algorithm: Algorithm) -> Result<(), TenantError> {
     let current = get(registry, id).await?;
-    let now = registry.system().now();
     let is_there = |tenant: &Tenant| {
+        // As of now: another may have made one while this one was being made.
+        let now = registry.system().now();
         let signs = |usage| tenant.keys.signer(usage, now).is_some_and(|key| key.algorithm == algorithm);
         signs(KeyUse::Access) || signs(KeyUse::IdToken)
     };
@@ -103,14 +104,16 @@ pub async fn ensure(registry: &Registry, id: &TenantId, algorithm: Algorithm) ->
     let event = Event::new("tenant.key_published", Actor::System, id.as_str(), &client)
         .with("published_key", key.id.as_str());
     change(registry, id, None, event.effect(registry.system()), |old| {
-        let mut next = old.record.clone();
-        if !is_there(&next) {
-            next.keys.publish(key.clone(), registry.succession(), registry.system().now());
+        if is_there(old) {
+            return Err(TenantError::Taken("The tenant has a key for id tokens".to_owned()));
         }
+        let mut next = old.record.clone();
+        next.keys.publish(key.clone(), registry.succession(), registry.system().now());
         Ok(next)
     })
     .await
     .map(drop)
+    .or_else(|error| if matches!(error, TenantError::Taken(_)) { Ok(()) } else { Err(error) })
 }
 
 /// A key that verifiers see.

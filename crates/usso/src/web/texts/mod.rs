@@ -312,6 +312,24 @@ pub struct Texts {
     pub refused_title: &'static str,
     /// What happened.
     pub refused_text: &'static str,
+    /// A title.
+    pub device_title: &'static str,
+    /// What to do.
+    pub device_lead: &'static str,
+    /// A label.
+    pub device_code: &'static str,
+    /// Who asks, `{client}`.
+    pub device_asks: &'static str,
+    /// A warning.
+    pub device_warning: &'static str,
+    /// A button.
+    pub device_connect: &'static str,
+    /// What happened.
+    pub device_connected: &'static str,
+    /// What happened.
+    pub device_refused: &'static str,
+    /// What is wrong.
+    pub device_unknown: &'static str,
     /// What went wrong.
     pub provider_failed: &'static str,
     /// A title.

@@ -1,6 +1,7 @@
 //! The hosted pages, as a browser without JavaScript uses them.
 
 mod account;
+mod device;
 mod enumeration;
 mod headers;
 mod languages;

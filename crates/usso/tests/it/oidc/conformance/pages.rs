@@ -241,11 +241,6 @@ impl Person {
                 (url, form) = (absolute(location, &url), None);
                 continue;
             }
-            if answer.status == 200 && url.contains("/oauth/consent?") && answer.json.is_object() {
-                url = self.decide(&url).await;
-                form = None;
-                continue;
-            }
             let Some((action, pairs)) = self.fill(&answer) else { return Landing::Page(answer) };
             // Filling it in takes a moment.
             self.browser.template().app.clock.advance(std::time::Duration::from_millis(100));
@@ -253,15 +248,6 @@ impl Person {
             url = absolute(&action, &url);
         }
         panic!("it never ends:\n{}", self.trail());
-    }
-
-    /// Consents, or refuses, as a front end's own page does it (contract 9.7): where that leads.
-    async fn decide(&self, url: &str) -> String {
-        let path = url.strip_prefix(ORIGIN).expect("our own page");
-        let browser =
-            self.browser.clone().with_header("origin", ORIGIN).with_header("accept", "application/json");
-        let answer = browser.post(&format!("ROOT{path}&consent={}", self.consents), ()).await.expect(200);
-        answer.str("url").to_owned()
     }
 
     /// What somebody does with a page's forms: where the one they submit leads, and what they put into it.

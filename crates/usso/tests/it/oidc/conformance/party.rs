@@ -129,7 +129,7 @@ impl Suite {
             change(config);
         })
         .await;
-        app.configure("org_default", json!({"oauth": {"dynamic_registration": "open"}})).await;
+        app.configure("org_default", json!({"oauth": {"registration": "open"}})).await;
         let found = app.anonymous().over_tls().get("ROOT/.well-known/openid-configuration").await.expect(200);
         assert_eq!(found.header("content-type"), Some("application/json"));
         Self { app, metadata: found.json, mode }
@@ -201,12 +201,6 @@ impl Suite {
             metadata[name] = value.clone();
         }
         metadata.as_object_mut().expect("an object").retain(|_, value| !value.is_null());
-        if self.metadata["registration_endpoint"].is_null() {
-            if metadata["scope"].is_null() {
-                metadata["scope"] = json!("openid profile email phone offline_access");
-            }
-            return self.app.system_admin().await.post("/oauth/clients", metadata).await;
-        }
         self.call("registration_endpoint", "POST", &[], metadata).await
     }
 
