@@ -45,7 +45,7 @@ export async function open(name) {
   const port = await freePort();
   const { PATH, HOME, LANG } = process.env;
   const env = { PATH, HOME, LANG: LANG ?? "C", PORT: String(port), SYSTEM_PASSWORD,
-    USSO__OUTBOUND__ALLOW_HOSTS: "localhost", USSO__LOG__LEVEL: "info,usso=trace" };
+    USSO__OUTBOUND__ALLOW_HOSTS: "localhost", TRUSTED_PROXIES: "127.0.0.1,::1", USSO__LOG__LEVEL: "info,usso=trace" };
   const child = spawn(BINARY, [], { cwd: directory, env, stdio: ["ignore", "ignore", "pipe"] });
   const log = createWriteStream(join(LOGS, `${name}.log`));
   await new Promise((done, failed) => {

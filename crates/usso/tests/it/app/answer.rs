@@ -178,7 +178,11 @@ impl Answer {
         assert_eq!(self.header("content-type"), Some("application/json"), "{context}");
         if self.status == 401 {
             let challenge = self.header("www-authenticate").unwrap_or_default();
-            let scheme = if text("code") == "INVALID_CLIENT" { "Basic" } else { "Bearer" };
+            let scheme = match text("code").as_str() {
+                "INVALID_CLIENT" => "Basic",
+                "INVALID_DPOP_PROOF" => "DPoP",
+                _ => "Bearer",
+            };
             assert!(challenge.starts_with(&format!("{scheme} realm=\"usso\"")), "{context}");
         }
         if matches!(self.status, 429 | 503) {

@@ -25,7 +25,7 @@ const ADDRESS: [&str; 1] = ["address"];
 
 /// Signs in with a scope and gives what userinfo tells: each claim of the type of §5.1, and only claims of the groups given.
 async fn told(suite: &Suite, scope: &str, groups: &[&[&str]]) -> (Tokens, Value) {
-    let (client, person) = (suite.client(json!({"scope": scope})).await, suite.person().await);
+    let (client, person) = (suite.client(json!({})).await, suite.person().await);
     let tokens = suite.sign_in(&person, &client, &suite.ask(&client).with("scope", scope)).await;
     let told = suite.userinfo(&tokens).await;
     let claims = told.as_object().expect("an object");
