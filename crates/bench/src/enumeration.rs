@@ -216,7 +216,6 @@ fn alike(a: &[f64], b: &[f64]) -> f64 {
     let mut all: Vec<(f64, bool)> =
         a.iter().map(|value| (*value, true)).chain(b.iter().map(|value| (*value, false))).collect();
     all.sort_by(|x, y| x.0.total_cmp(&y.0));
-    #[expect(clippy::cast_precision_loss, reason = "a few thousand samples")]
     let (n, m) = (a.len().max(1) as f64, b.len().max(1) as f64);
     let (mut gap, mut widest) = (0.0f64, 0.0f64);
     for (_, is_first) in all {

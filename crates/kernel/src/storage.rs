@@ -223,6 +223,11 @@ pub trait Storage: Send + Sync + 'static {
     /// System: answers when the database does.
     fn ping(&self) -> BoxFuture<'_, Result<(), StorageError>>;
 
+    /// System: how many background writes at once share commits and leave requests their turn.
+    fn side_by_side(&self) -> usize {
+        8
+    }
+
     /// System: gives back the memory that is only held to be quicker, as the process has come to rest. `tidy` is called
     /// on each thread of the storage's own.
     fn rest(&self, tidy: fn()) -> BoxFuture<'_, ()> {

@@ -7,49 +7,41 @@ import { createRequire } from "node:module";
 import { join, resolve } from "node:path";
 import { after, before, test } from "node:test";
 import { flows } from "./flows.mjs";
-import { API, Keys, open, ORIGIN, PASSWORD, Plain, SYSTEM_PASSWORD } from "./stage.mjs";
+import { Keys, open, ORIGIN, PASSWORD, Plain, SYSTEM_PASSWORD } from "./stage.mjs";
 import { screens } from "./screens.mjs";
 
 const ROOT = resolve(import.meta.dirname, "../../..");
 const SCREENS = join(ROOT, "target/e2e/screens");
-const AXE = readFileSync(createRequire(join(ROOT, "target/browser/package.json")).resolve("axe-core/axe.min.js"), "utf8");
+const packages = createRequire(join(ROOT, "target/browser/package.json"));
+const AXE = readFileSync(packages.resolve("axe-core/axe.min.js"), "utf8");
+const jsQR = packages("jsqr");
 
 let stage;
-let api;
 let token;
 let tenant;
 let made = 0;
 
 const fresh = () => `person${(made += 1)}@example.com`;
 
-async function ask(method, path, { body, host = ORIGIN, bearer } = {}) {
-  const headers = bearer ? { authorization: `Bearer ${bearer}` } : {};
-  const answer = await api.request.fetch(host + API + path, { method, headers, data: body });
-  const text = await answer.text();
-  return { status: answer.status(), body: text ? JSON.parse(text) : null };
-}
-
 async function make() {
   const identifier = fresh();
-  const answer = await ask("POST", "/auth/register", { body: { identifier, secret: PASSWORD, name: "Alex Example" } });
+  const answer = await stage.ask("POST", "/auth/register", { body: { identifier, secret: PASSWORD, name: "Alex Example" } });
   assert.ok([200, 201].includes(answer.status), JSON.stringify(answer.body));
-  await api.clearCookies();
   return identifier;
 }
 
 async function change(body) {
-  const answer = await ask("PATCH", `/tenants/${tenant}`, { body, host: "https://sso.test", bearer: token });
+  const answer = await stage.ask("PATCH", `/tenants/${tenant}`, { body, host: "sso.test", bearer: token });
   assert.equal(answer.status, 200, JSON.stringify(answer.body));
 }
 
 before(async () => {
   stage = await open();
-  api = await stage.browser.newContext();
-  const admin = await ask("POST", "/auth/login", { host: "https://sso.test", body: { identifier: "admin", secret: SYSTEM_PASSWORD } });
+  const admin = await stage.ask("POST", "/auth/login", { host: "sso.test", body: { identifier: "admin", secret: SYSTEM_PASSWORD } });
   assert.equal(admin.status, 200, JSON.stringify(admin.body));
   token = admin.body.access_token;
   const body = { name: "Northwind", domains: ["one.test", "two.test"], admin: { identifier: "owner@one.test", password: PASSWORD } };
-  const answer = await ask("POST", "/tenants", { host: "https://sso.test", bearer: token, body });
+  const answer = await stage.ask("POST", "/tenants", { host: "sso.test", bearer: token, body });
   assert.equal(answer.status, 201, JSON.stringify(answer.body));
   tenant = answer.body.id;
   const logo = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 180 40"><circle cx="20" cy="20" r="16" fill="#0f766e"/>' +
@@ -67,8 +59,7 @@ after(() => stage?.close());
 for (const [how, Person] of [["without JavaScript", Plain], ["by keyboard only", Keys]]) {
   for (const [what, flow] of Object.entries(flows)) {
     test(`${what}, ${how}`, async () => {
-      const context = await stage.browser.newContext({ ...Person.options, locale: "en" });
-      context.setDefaultTimeout(15_000);
+      const context = await stage.somebody(Person.options);
       const who = new Person(await context.newPage());
       const forget = () => context.clearCookies();
       const configure = (config) => change({ config });
@@ -112,7 +103,7 @@ async function enrolled(context) {
 }
 
 test("a passkey is set up by the page, and signs in from it", async () => {
-  const context = await stage.browser.newContext({ locale: "en" });
+  const context = await stage.somebody();
   const { own, tab, keys } = await enrolled(context);
   await keys.press("#sign-out");
   // With who it is.
@@ -125,8 +116,7 @@ test("a passkey is set up by the page, and signs in from it", async () => {
   await keys.press("#sign-out");
   // Without: the browser offers it in the field.
   await keys.go("/login?return_to=%2Fsigned-in");
-  await tab.waitForURL("**/signed-in");
-  await keys.at("/signed-in", "#sign-out");
+    await keys.at("/signed-in", "#sign-out");
   // As second factor.
   await context.clearCookies();
   await change({ config: { require_mfa: true, auth: { login_flow: { allowed_identifiers: ["email"],
@@ -144,8 +134,8 @@ test("a passkey is set up by the page, and signs in from it", async () => {
 });
 
 test("a phone signs a browser in", async () => {
-  const phone = await stage.browser.newContext({ locale: "en", viewport: { width: 390, height: 844 } });
-  const desk = await stage.browser.newContext({ locale: "en" });
+  const phone = await stage.somebody({ viewport: { width: 390, height: 844 } });
+  const desk = await stage.somebody();
   const own = await make();
   const holder = new Keys(await phone.newPage());
   await holder.go("/login?return_to=%2Fsigned-in");
@@ -166,7 +156,7 @@ test("a phone signs a browser in", async () => {
   await screen.locator("#qr-status:has-text('Scanned')").waitFor();
   await holder.press(`.number-choice[value="${number}"]`);
   await holder.tab.locator("text=Approved").waitFor();
-  await asker.at("/signed-in", "#sign-out").catch(() => screen.waitForURL("**/signed-in"));
+  await asker.at("/signed-in", "#sign-out");
   assert.ok((await screen.locator(".who").innerText()).includes(own));
   await phone.close();
   await desk.close();
@@ -174,9 +164,8 @@ test("a phone signs a browser in", async () => {
 
 /** Reads the QR code of a page. */
 async function readPicture(tab) {
-  const { default: jsQR } = await import(createRequire(join(ROOT, "target/browser/package.json")).resolve("jsqr"));
   const shot = await tab.locator("img.qr").evaluate(async (image) => {
-    const size = 720;
+    const size = 480;
     const canvas = new OffscreenCanvas(size, size);
     const pen = canvas.getContext("2d");
     pen.fillStyle = "#fff";
@@ -190,12 +179,9 @@ async function readPicture(tab) {
 }
 
 test("a captcha is solved by the page", async () => {
+  const identifier = await make();
   await change({ config: { captcha: { mode: "always", max_number: 5_000 } } });
-  const own = await make().catch(() => null);
-  await change({ config: { captcha: { mode: "off" } } });
-  const identifier = own ?? (await make());
-  await change({ config: { captcha: { mode: "always", max_number: 5_000 } } });
-  const context = await stage.browser.newContext({ locale: "en" });
+  const context = await stage.somebody();
   const keys = new Keys(await context.newPage());
   await keys.go("/login?return_to=%2Fsigned-in");
   await keys.type("identifier", identifier);
@@ -209,7 +195,7 @@ test("a captcha is solved by the page", async () => {
 });
 
 test("a page is in no frame", async () => {
-  const context = await stage.browser.newContext();
+  const context = await stage.somebody();
   const tab = await context.newPage();
   await tab.route("https://evil.test/", (route) => route.fulfill({ contentType: "text/html",
     body: `<iframe src="${ORIGIN}/login"></iframe>` }));
@@ -219,15 +205,16 @@ test("a page is in no frame", async () => {
   await context.close();
 });
 
-test("every page has its picture and no serious finding", { timeout: 240_000 }, async () => {
+test("every page has its picture and no serious finding", { timeout: 400_000 }, async () => {
   mkdirSync(SCREENS, { recursive: true });
   const findings = [];
   let pictures = 0;
   const sizes = { phone: { width: 390, height: 844 }, desktop: { width: 1280, height: 800 } };
   for (const language of ["en", "fa"]) {
-    const context = await stage.browser.newContext({ locale: language });
+    const context = await stage.somebody({ locale: language, bypassCSP: true });
+    await context.addInitScript(AXE);
     const tab = await context.newPage();
-    await screens({ tab, context, stage, make, configure: (config) => change({ config }), ask }, async (name) => {
+    await screens({ tab, context, stage, make, configure: (config) => change({ config }) }, async (name) => {
       for (const theme of ["light", "dark"]) {
         await tab.emulateMedia({ colorScheme: theme });
         for (const [size, viewport] of Object.entries(sizes)) {
@@ -235,7 +222,8 @@ test("every page has its picture and no serious finding", { timeout: 240_000 }, 
           await tab.screenshot({ path: join(SCREENS, `${name}-${language}-${theme}-${size}.png`) });
           pictures += 1;
         }
-        await tab.evaluate(AXE);
+        // The colours are the same in every language.
+        if (language !== "en" && theme === "dark") continue;
         const { violations } = await tab.evaluate(() => window.axe.run());
         for (const own of violations.filter(({ impact }) => ["serious", "critical"].includes(impact))) {
           findings.push(`${name} ${language} ${theme}: ${own.id}: ${own.nodes.map((node) => node.html).join(" ")}`);

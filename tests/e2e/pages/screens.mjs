@@ -1,12 +1,14 @@
 // Every page, once, as it looks in the middle of things.
 
-import { ORIGIN, PASSWORD } from "./stage.mjs";
+import { codeOf, ORIGIN, PASSWORD } from "./stage.mjs";
 
 /** Leads a tab to each page and calls `look` there with its name. */
-export async function screens({ tab, context, stage, make, configure, ask }, look) {
+export async function screens({ tab, context, stage, make, configure }, look) {
   const go = (path) => tab.goto(ORIGIN + path);
   const press = async (selector) => {
+    const gone = tab.waitForEvent("framenavigated");
     await tab.locator(selector).first().click();
+    await gone;
     await tab.waitForLoadState();
   };
   const name = async (identifier) => {
@@ -77,7 +79,7 @@ export async function screens({ tab, context, stage, make, configure, ask }, loo
   await look("signed-in");
   await go("/accounts");
   await look("accounts");
-  const { body } = await ask("GET", "/auth/qr");
+  const { body } = await stage.ask("GET", "/auth/qr");
   await go(body.url.replace(/^https?:\/\/[^/]+/, ""));
   await look("approve");
   await press("#refuse");
@@ -87,14 +89,18 @@ export async function screens({ tab, context, stage, make, configure, ask }, loo
   await press("#submit");
   await look("signed-out");
 
-  await configure({ auth: { login_flow: { allowed_identifiers: ["email"], steps: [{ methods: ["password"] }, { methods: ["email/otp", "totp"] }] } } });
   const proven = await make();
+  await name(proven);
+  await tab.locator("#password").fill(PASSWORD);
+  await press("#submit");
   const first = stage.sent();
   await go(`/verify-email?identifier=${encodeURIComponent(proven)}`);
   await press("#submit");
-  await tab.locator("#code").fill(/\b(\d{6})\b/.exec((await stage.letter(proven, first)).split("\n\n").slice(1).join("\n"))[1]);
+  await tab.locator("#code").fill(codeOf(await stage.letter(proven, first)));
   await press("#submit");
   await look("verified");
+  await context.clearCookies({ name: /^usso-(access|refresh)-token$/ });
+  await configure({ auth: { login_flow: { allowed_identifiers: ["email"], steps: [{ methods: ["password"] }, { methods: ["email/otp", "totp"] }] } } });
   await name(proven);
   await tab.locator("#password").fill(PASSWORD);
   await press("#submit");

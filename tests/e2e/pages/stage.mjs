@@ -1,6 +1,7 @@
 // What the tests of the hosted pages play on: the built binary in development mode, whose messages are files, and headless
 // Chromium. See ../browser/stage.mjs.
 
+import { request } from "node:https";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,7 +16,8 @@ export const API = "/api/sso/v1";
 export async function open() {
   const directory = mkdtempSync(join(tmpdir(), "usso-pages-"));
   const tls = certificate(directory);
-  const { child, port } = await serve(directory, tls, { DEBUG: "1" });
+  // The tests are a proxy in front, so that each person has an address of their own.
+  const { child, port } = await serve(directory, tls, { DEBUG: "1", TRUSTED_PROXIES: "127.0.0.1" });
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     args: [
@@ -43,6 +45,30 @@ export async function open() {
     }
     throw new Error(`no message to ${to}`);
   };
+  let people = 0;
+  /** A browser of somebody at an address of their own. */
+  const somebody = async (options = {}) => {
+    people += 1;
+    const extraHTTPHeaders = { "x-forwarded-for": `203.0.113.${people}` };
+    const context = await browser.newContext({ locale: "en", extraHTTPHeaders, ...options });
+    context.setDefaultTimeout(15_000);
+    return context;
+  };
+  /** Asks the API, as a program does. */
+  const ask = (method, path, { body, host = "one.test", bearer } = {}) =>
+    new Promise((done, failed) => {
+      const headers = { host, "x-forwarded-for": "203.0.113.200" };
+      if (bearer) headers.authorization = `Bearer ${bearer}`;
+      if (body !== undefined) headers["content-type"] = "application/json";
+      const options = { host: "127.0.0.1", port, servername: host, ca: readFileSync(tls.cert), method, path: API + path, headers };
+      const asked = request(options, async (answer) => {
+        const parts = await answer.toArray();
+        const text = Buffer.concat(parts).toString();
+        done({ status: answer.statusCode, body: text ? JSON.parse(text) : null });
+      });
+      asked.on("error", failed);
+      asked.end(body === undefined ? undefined : JSON.stringify(body));
+    });
   const close = async () => {
     await browser.close();
     child.removeAllListeners("exit");
@@ -52,7 +78,7 @@ export async function open() {
     rmSync(directory, { recursive: true, force: true });
     if (code !== 0) throw new Error(`the server ended with ${code}`);
   };
-  return { browser, close, letter, sent: () => letters().length };
+  return { somebody, ask, close, letter, sent: () => letters().length };
 }
 
 /** The code or link of a message. */
@@ -85,13 +111,19 @@ export class Plain {
     return this.tab.locator(`#${id}`).fill(text);
   }
   async press(selector) {
+    const gone = this.tab.waitForEvent("framenavigated");
     await this.tab.locator(selector).first().click();
+    await gone;
     await this.tab.waitForLoadState();
   }
   async at(path, selector) {
-    await this.tab.locator(selector ?? "main").first().waitFor();
-    const { pathname } = new URL(this.tab.url());
-    if (pathname !== path) throw new Error(`at ${this.tab.url()}, not ${path}: ${await this.tab.locator("main").innerText()}`);
+    try {
+      await this.tab.waitForURL((url) => url.pathname === path);
+      await this.tab.locator(selector ?? "main").first().waitFor();
+    } catch (error) {
+      const { pathname } = new URL(this.tab.url());
+      throw new Error(`at ${pathname}, not ${path}: ${await this.tab.locator("main").innerText()}`, { cause: error });
+    }
   }
 }
 

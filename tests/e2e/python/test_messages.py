@@ -178,7 +178,7 @@ def test_a_dead_or_slow_mail_server_slows_no_request_and_loses_nothing(tmp_path)
 
 def test_texts_leave_by_twilio_and_kavenegar(tmp_path):
     gateway = Gateway()
-    with Server(tmp_path, USSO__TENANTS__PROOF_FROM_PRIVATE_ADDRESSES="1") as server:
+    with Server(tmp_path, USSO__OUTBOUND__ALLOW_HOSTS="127.0.0.1") as server:
         refused = post(server, "/auth/request-otp", {"identifier": "+989121234567"})
         assert (refused.status_code, refused.json()["code"]) == (503, "DELIVERY_UNAVAILABLE")
 

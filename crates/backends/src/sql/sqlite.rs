@@ -9,7 +9,7 @@ use super::sqlite_open::{Role, connect, limit, migrate, take, unavailable, versi
 use super::sqlite_query::{Pool, Source, closed, effects_due, effects_head, effects_since};
 use super::sqlite_statements::Statements;
 use super::sqlite_transfer::{scan, snapshot};
-use super::sqlite_writer::{Action, Counters, Job, Kinds, Write, Writer};
+use super::sqlite_writer::{Action, Counters, GROUP, Job, Kinds, Write, Writer};
 use crate::sql::schema::SCHEMA_ROW;
 use kernel::storage::DocumentPage;
 use kernel::{
@@ -396,6 +396,11 @@ impl Storage for SqliteStorage {
                 .map(|_| ())
                 .ok_or_else(|| StorageError::Unavailable("the schema's version is missing".to_owned()))
         })
+    }
+
+    fn side_by_side(&self) -> usize {
+        // One group of the writer's: each commit more would write the same pages once more.
+        GROUP
     }
 
     fn rest(&self, tidy: fn()) -> BoxFuture<'_, ()> {

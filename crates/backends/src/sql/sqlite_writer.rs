@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 /// How many writes are committed at once at most.
-const GROUP: usize = 128;
+pub(super) const GROUP: usize = 128;
 
 /// For how long a clean-up may keep the writer from others before it must queue again.
 const CLEANUP_SLICE: Duration = Duration::from_millis(3);

@@ -8,9 +8,6 @@ use kernel::{Position, Query, Record, Scope, StorageError, StoredEffect, SystemS
 use protocol::seal::SealingKey;
 use std::collections::BTreeMap;
 
-/// How many writes are under way at once, so that they share commits but leave connections to the requests.
-const SIDE_BY_SIDE: usize = 8;
-
 /// The name under which the platform's own records are kept.
 pub const PLATFORM: &str = "platform";
 
@@ -38,6 +35,7 @@ struct Batch {
 
 /// Writes the events of effects, each owner's in the order of their positions.
 pub async fn record(system: &SystemScope, master: &SealingKey, due: Vec<StoredEffect>) -> Vec<Outcome> {
+    let side_by_side = system.ports().storage.side_by_side();
     let mut outcomes: Vec<Outcome> = Vec::new();
     let mut by_owner: BTreeMap<String, Vec<(Position, AuditEvent)>> = BTreeMap::new();
     for StoredEffect { position, partition, effect, .. } in due {
@@ -56,7 +54,7 @@ pub async fn record(system: &SystemScope, master: &SealingKey, due: Vec<StoredEf
         let linked = recorder::link(&scope, (master, &owner), events).await;
         Batch { owner, scope, positions, linked }
     });
-    let mut batches: Vec<Batch> = batches.buffer_unordered(SIDE_BY_SIDE).collect().await;
+    let mut batches: Vec<Batch> = batches.buffer_unordered(side_by_side).collect().await;
     let linked = batches.iter().enumerate().flat_map(|(place, batch)| {
         let events = batch.linked.as_ref().map(Vec::as_slice).unwrap_or_default();
         events.iter().map(move |event| (place, batch.owner.clone(), batch.scope.clone(), event.clone()))
@@ -66,7 +64,7 @@ pub async fn record(system: &SystemScope, master: &SealingKey, due: Vec<StoredEf
         tell(&owner, &event);
         (place, recorder::write(&scope, event).await)
     });
-    let written: Vec<_> = writes.buffer_unordered(SIDE_BY_SIDE).collect().await;
+    let written: Vec<_> = writes.buffer_unordered(side_by_side).collect().await;
     for (place, result) in written {
         if let (Err(error), Some(batch)) = (result, batches.get_mut(place)) {
             batch.linked = Err(error);

@@ -148,7 +148,11 @@ fn aliases() -> Router<AppState> {
 
 /// The OpenAPI 3.1 document.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    let mut document = described().into_openapi();
+    completed(described().into_openapi())
+}
+
+/// With what routes don't say of themselves.
+fn completed(mut document: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
     let components = document.components.get_or_insert_default();
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
@@ -161,17 +165,16 @@ fn operations_of(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [get, put, post, delete, patch].into_iter().flatten()
 }
 
-/// Says of an operation which permission it needs: in words, and as `x-permissions` for programs.
+/// Says of an operation which permission it needs: in words, and as `x-needs` for programs.
 fn say_needs(operation: &mut Operation) {
     let needs = operation.operation_id.as_deref().and_then(operations::needs);
     let Some((needs, needed)) = needs.and_then(|needs| Some((needs, needs.permission()?))) else { return };
     let scopes: Vec<String> = [Some(needed), needs.other()].iter().flatten().map(|p| p.scope()).collect();
     let before = operation.description.take().map_or_else(String::new, |text| format!("{text}\n\n"));
     operation.description = Some(format!("{before}Needs {needs}."));
-    let said = Extensions::from_iter([
-        ("x-permissions", serde_json::Value::from(scopes)),
-        ("x-own", needs.is_for_owners().into()),
-    ]);
+    // One extension: the order of several would be another in every document.
+    let said = serde_json::json!({ "permissions": scopes, "own": needs.is_for_owners() });
+    let said = Extensions::from_iter([("x-needs", said)]);
     operation.extensions.get_or_insert_default().merge(said);
 }
 
@@ -185,11 +188,27 @@ pub fn openapi_json() -> Result<String, serde_json::Error> {
 
 /// Every route of an instance.
 pub fn router(state: AppState) -> Router {
-    let document = openapi();
+    // In a thread of its own, with whose end its memory is free: the descriptions are a hundred thousand small pieces, and the
+    // few that stay, the routes, would keep all pages from being given back. The routes move out when they get the state.
+    let made = std::thread::spawn(made).join();
+    let Made { routes, document, auth_paths } = made.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    state.auth_paths.get_or_init(|| auth_paths);
+    state.openapi.get_or_init(|| Bytes::copy_from_slice(&document));
+    routes.with_state(state)
+}
+
+/// The routes and what is told about them.
+struct Made {
+    routes: Router<AppState>,
+    document: Vec<u8>,
+    auth_paths: Vec<String>,
+}
+
+fn made() -> Made {
+    let (described, document) = described().split_for_parts();
+    let document = completed(document);
     let mut auth_paths: Vec<String> = document.paths.paths.keys().cloned().collect();
     auth_paths.retain(|path| path.starts_with("/api/sso/v1/auth"));
-    state.auth_paths.get_or_init(|| auth_paths);
-    state.openapi.get_or_init(|| Bytes::from(serde_json::to_vec(&document).unwrap_or_default()));
-    let (described, _) = described().split_for_parts();
-    described.merge(aliases()).merge(web::router()).with_state(state)
+    let document = serde_json::to_vec(&document).unwrap_or_default();
+    Made { routes: described.merge(aliases()).merge(web::router()), document, auth_paths }
 }

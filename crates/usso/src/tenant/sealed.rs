@@ -55,10 +55,13 @@ fn is_secret(name: &str) -> bool {
 }
 
 /// Whether an object stands here that only sounds like a secret: the documented groups of settings about tokens and
-/// API keys, and the mail templates, which are named freely (`reset_password`).
+/// API keys, hooks (`before_token`), and the mail templates, which are named freely (`reset_password`).
 fn is_group(path: &[String]) -> bool {
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
-    matches!(path.as_slice(), ["token" | "api_key"] | ["integration", "api_key"] | ["templates", _])
+    matches!(
+        path.as_slice(),
+        ["token" | "api_key"] | ["integration", "api_key"] | ["integration", "hooks", _] | ["templates", _]
+    )
 }
 
 /// Seals every secret text in a patch; a mask is taken out, so that merging leaves the stored secret alone.
@@ -227,6 +230,8 @@ mod tests {
             "token": {"access_timeout": 60}, "integration": {"api_key": {"length": 32}},
             "templates": {"reset_password": {"subject": "Reset"}},
         });
+        let hook = json!({"integration": {"hooks": {"before_token": {"url": "https://a.example"}}}});
+        assert_eq!(Value::Object(sealed(hook.clone()).unwrap()), hook);
         assert_eq!(Value::Object(sealed(settings.clone()).unwrap()), settings);
         assert!(matches!(sealed(json!({"token": 5})), Err(SecretError::NotText { .. })));
     }

@@ -12,7 +12,9 @@ const PLACES: [geoip::Place; 3] = [
 /// An installation with a file of these bytes.
 async fn knowing(file: &[u8]) -> (TestApp, std::path::PathBuf) {
     let app = TestApp::new().await;
-    let path = app.config().storage.data_dir.join("places.mmdb");
+    let directory = &app.config().storage.data_dir;
+    std::fs::create_dir_all(directory).expect("a directory");
+    let path = directory.join("places.mmdb");
     std::fs::write(&path, file).expect("it is written");
     let known = path.clone();
     (app.restarted_with(|config| config.server.geoip_file = Some(known)).await, path)

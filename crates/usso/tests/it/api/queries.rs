@@ -25,12 +25,12 @@ const REFUSED: [&str; 24] = [
     "sort=created_at;DROP%20TABLE%20user",
     "sort=created_at,name",
     "sort=(select%201)",
-    "sort=body->>'secret'",
+    "sort=body-%3E%3E%27secret%27",
     "sort=%24where",
     "sort=--created_at",
     "sort=created_at%00",
     "created_at_from=yesterday",
-    "created_at_to='%20OR%201=1",
+    "created_at_to=%27%20OR%201=1",
     "count=all",
 ];
 
@@ -47,7 +47,7 @@ const CORPUS: [&str; 22] = [
     "*",
     "%' --",
     "{\"$gt\":\"\"}",
-    "{\"$where\":\"sleep(1000)\"}",
+    "{\"$where\":\"while(true)\"}",
     "[$ne]=1",
     "active:true",
     "deleted:false",

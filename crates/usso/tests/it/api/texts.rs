@@ -27,7 +27,8 @@ async fn ask(app: &TestApp) {
 }
 
 fn code(text: &str) -> String {
-    text.split_whitespace().find(|word| word.len() == 6).expect("a code").to_owned()
+    let is_code = |word: &&str| word.len() == 6 && word.bytes().all(|byte| byte.is_ascii_digit());
+    text.split_whitespace().find(is_code).expect("a code").to_owned()
 }
 
 async fn signs_in(app: &TestApp, text: &str) {
