@@ -45,7 +45,7 @@ export async function open(name) {
   const port = await freePort();
   const { PATH, HOME, LANG } = process.env;
   const env = { PATH, HOME, LANG: LANG ?? "C", PORT: String(port), SYSTEM_PASSWORD,
-    USSO__OUTBOUND__ALLOW_HOSTS: "localhost", TRUSTED_PROXIES: "127.0.0.1,::1", USSO__LOG__LEVEL: "info,usso=trace" };
+    USSO__OUTBOUND__ALLOW_HOSTS: "127.0.0.1", TRUSTED_PROXIES: "127.0.0.1,::1", USSO__LOG__LEVEL: "info,usso=trace" };
   const child = spawn(BINARY, [], { cwd: directory, env, stdio: ["ignore", "ignore", "pipe"] });
   const log = createWriteStream(join(LOGS, `${name}.log`));
   await new Promise((done, failed) => {
@@ -265,5 +265,5 @@ export async function inbox() {
   });
   await new Promise((done) => server.listen(0, "127.0.0.1", done));
   const first = (path) => letters.get(path)?.[0] ?? new Promise((done) => waiting.set(path, done));
-  return { origin: `http://localhost:${server.address().port}`, first, close: () => server.close() };
+  return { origin: `http://127.0.0.1:${server.address().port}`, first, close: () => server.close() };
 }

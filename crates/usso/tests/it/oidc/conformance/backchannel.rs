@@ -15,7 +15,7 @@ type Letters = Arc<Mutex<Vec<(String, String)>>>;
 /// A provider that may ask servers on this machine.
 pub async fn suite() -> Suite {
     Suite::with(None, |config| {
-        config.outbound.allow_hosts = vec![usso::config::HostName::parse("localhost").expect("a host")];
+        config.outbound.allow_hosts = vec![usso::config::HostName::parse("127.0.0.1").expect("a host")];
     })
     .await
 }
@@ -29,7 +29,7 @@ async fn receive(State(letters): State<Letters>, headers: HeaderMap, body: Bytes
 /// The client's server: its address and what it got.
 async fn server() -> (String, Letters) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let url = format!("http://localhost:{}/logout", listener.local_addr().expect("an address").port());
+    let url = format!("http://127.0.0.1:{}/logout", listener.local_addr().expect("an address").port());
     let letters = Letters::default();
     let routes = Router::new().route("/logout", axum::routing::post(receive)).with_state(letters.clone());
     tokio::spawn(async move { axum::serve(listener, routes).await });
