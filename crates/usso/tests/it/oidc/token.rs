@@ -55,7 +55,10 @@ async fn a_token_opens_the_api_with_its_scopes_and_never_as_the_user_themself() 
     let tokens = rp.tokens(&browser, &[("scope", scope)]).await;
     let client = app.anonymous().with_token(tokens.str("access_token"));
     let scopes = claims(tokens.str("access_token"))["scopes"].to_string();
-    assert!(scopes.contains("\"read:users\"") && scopes.contains("\"read:posts\"") && !scopes.contains("manage"), "{scopes}");
+    assert!(
+        scopes.contains("\"read:users\"") && scopes.contains("\"read:posts\"") && !scopes.contains("manage"),
+        "{scopes}"
+    );
     client.get("/users").await.expect(200);
     client.post("/users", json!({"identifier": "x@example.com"})).await.problem(403, "PERMISSION_DENIED");
     let me = client.get("/me").await.expect(200);
