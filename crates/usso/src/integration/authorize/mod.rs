@@ -81,6 +81,9 @@ pub async fn begin(ctx: Context<'_>, params: &Params, browser: Option<&Browser>)
 /// # Errors
 /// As [`begin`]; a handle nothing waits under.
 pub async fn resume(ctx: Context<'_>, handle: &str, browser: Option<&Browser>) -> Result<Step, OauthError> {
+    if let Some(answer) = transaction::take_answer(ctx.tenant, handle).await? {
+        return Ok(Step::Back(answer));
+    }
     let waiting = waiting(ctx, handle).await?;
     let client = client_of(ctx, &waiting.transaction).await?;
     proceed(ctx, (waiting.transaction.clone(), &client), Some((handle, &waiting)), browser).await

@@ -61,7 +61,7 @@ mod tests {
     use crate::integration::authorize::request::ResponseMode;
 
     fn back(redirect_uri: &str, state: &str) -> Redirection {
-        let params = vec![("state", state.to_owned())];
+        let params = vec![("state".into(), state.to_owned())];
         Redirection { redirect_uri: redirect_uri.to_owned(), mode: ResponseMode::FormPost, params }
     }
 

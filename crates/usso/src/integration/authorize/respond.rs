@@ -4,22 +4,24 @@
 use super::request::{AuthorizationRequest, ResponseMode};
 use crate::integration::OauthError;
 use kernel::Problem;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// An answer on its way back to a client.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Redirection {
     /// One of the client's own URIs.
     pub redirect_uri: String,
     /// How it travels.
     pub mode: ResponseMode,
     /// What it says.
-    pub params: Vec<(&'static str, String)>,
+    pub params: Vec<(Cow<'static, str>, String)>,
 }
 
 impl Redirection {
     /// A code.
     pub fn code(request: &AuthorizationRequest, code: String) -> Self {
-        let params = vec![("code", code)];
+        let params = vec![(Cow::Borrowed("code"), code)];
         Self::with(
             (&request.redirect_uri, request.response_mode),
             (request.state.as_deref(), &request.issuer),
@@ -37,8 +39,10 @@ impl Redirection {
         error: OauthError,
     ) -> Result<Self, OauthError> {
         let Some(code) = error.oauth_code() else { return Err(error) };
-        let params =
-            vec![("error", code.as_str().to_owned()), ("error_description", error.detail().into_owned())];
+        let params = vec![
+            (Cow::Borrowed("error"), code.as_str().to_owned()),
+            (Cow::Borrowed("error_description"), error.detail().into_owned()),
+        ];
         Ok(Self::with(place, (state, issuer), params))
     }
 
@@ -54,10 +58,10 @@ impl Redirection {
     fn with(
         (redirect_uri, mode): (&str, ResponseMode),
         (state, issuer): (Option<&str>, &str),
-        mut params: Vec<(&'static str, String)>,
+        mut params: Vec<(Cow<'static, str>, String)>,
     ) -> Self {
-        params.extend(state.map(|state| ("state", state.to_owned())));
-        params.push(("iss", issuer.to_owned()));
+        params.extend(state.map(|state| (Cow::Borrowed("state"), state.to_owned())));
+        params.push((Cow::Borrowed("iss"), issuer.to_owned()));
         Self { redirect_uri: redirect_uri.to_owned(), mode, params }
     }
 
@@ -78,7 +82,7 @@ mod tests {
     use super::*;
 
     fn url(redirect_uri: &str) -> String {
-        let params = vec![("code", "a b".to_owned())];
+        let params = vec![("code".into(), "a b".to_owned())];
         Redirection::with((redirect_uri, ResponseMode::Query), (Some("x&y=\u{e9}"), "https://i"), params)
             .url()
     }

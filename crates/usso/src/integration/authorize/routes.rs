@@ -142,6 +142,11 @@ pub fn back_to_client(back: &Redirection) -> Response {
     }
 }
 
+/// The address at which the request or the answer of a handle goes on, under the path that no front end has for its own.
+pub fn way_on(tenant: &Tenant, handle: &str) -> String {
+    absolute(tenant, &own_page(tenant, format!("/api/sso/v1/oauth/authorize?state={handle}")))
+}
+
 /// The tenant's page to sign in, which comes back to the request that waits.
 fn sign_in_page(tenant: &Tenant, pause: &Pause) -> String {
     let page = own_page(tenant, redirect::front_end(tenant, ["login", "login_url"], "/login"));

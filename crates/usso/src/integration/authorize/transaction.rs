@@ -4,12 +4,16 @@
 //! a sign-in of many steps and a restart, and is decided once.
 
 use super::request::AuthorizationRequest;
+use super::respond::Redirection;
 use crate::integration::Browser;
 use crate::tenant::TenantScope;
 use crate::tenant::one_time::OneTime;
 use kernel::{SessionId, StorageError, Stored, Timestamp};
 use protocol::b64url;
 use serde::{Deserialize, Serialize};
+
+/// Seconds an answer waits that a page has to carry: as long as the code in it is good.
+const ANSWER_LIFETIME: i64 = 60;
 
 /// Seconds a request waits.
 const LIFETIME: i64 = 1_800;
@@ -139,4 +143,35 @@ impl Waiting {
             Err(e) => Err(e),
         }
     }
+}
+
+fn answer_id(handle: &str) -> String {
+    OneTime::id_for("authorize_answer", &[handle])
+}
+
+/// Keeps an answer that only a page can carry, for a browser whose front end decided without one. Gives its handle.
+///
+/// # Errors
+/// When the database is away.
+pub async fn keep_answer(tenant: &TenantScope, answer: &Redirection) -> Result<String, StorageError> {
+    let handle = b64url::encode(tenant.token::<32>());
+    let data = serde_json::to_value(answer).map_err(|e| StorageError::Corrupt(e.to_string()))?;
+    let expires_at = tenant.now().plus_seconds(ANSWER_LIFETIME);
+    let record = OneTime { id: answer_id(&handle), data, expires_at };
+    tenant.records::<OneTime>().insert(record, Vec::new()).await?;
+    Ok(handle)
+}
+
+/// Takes an answer that waits, once.
+///
+/// # Errors
+/// When the database is away.
+pub async fn take_answer(tenant: &TenantScope, handle: &str) -> Result<Option<Redirection>, StorageError> {
+    let Some(record) = tenant.records::<OneTime>().get(&answer_id(handle)).await? else { return Ok(None) };
+    match tenant.records::<OneTime>().delete(&record, Vec::new()).await {
+        Ok(()) => {}
+        Err(StorageError::Conflict) => return Ok(None),
+        Err(e) => return Err(e),
+    }
+    serde_json::from_value(record.data.clone()).map(Some).map_err(|e| StorageError::Corrupt(e.to_string()))
 }

@@ -4,7 +4,8 @@ use super::error::ClientError;
 use super::model::Client;
 use super::schema::{ClientMetadata, ClientView, CreatedClientView, RotateSecret, RotatedSecretView};
 use super::service::{self, Granter};
-use crate::access_control::permission::{Permission, PermissionDenied, Resource};
+use crate::access_control::operations::permission;
+use crate::access_control::permission::{Permission, PermissionDenied};
 use crate::http::error::{ErrorView, storage};
 use crate::http::list::{ListParams, ListView, Params, answer, flag};
 use crate::http::revision::{IfMatch, Tagged};
@@ -20,10 +21,10 @@ use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-const READ: Permission = Permission::new("read", Resource::OauthClients);
-const CREATE: Permission = Permission::new("create", Resource::OauthClients);
-const UPDATE: Permission = Permission::new("update", Resource::OauthClients);
-const DELETE: Permission = Permission::new("delete", Resource::OauthClients);
+const READ: Permission = permission("get_oauth_client");
+const CREATE: Permission = permission("create_oauth_client");
+const UPDATE: Permission = permission("update_oauth_client");
+const DELETE: Permission = permission("delete_oauth_client");
 
 /// The routes.
 pub fn router() -> OpenApiRouter<AppState> {

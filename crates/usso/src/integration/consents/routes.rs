@@ -8,6 +8,9 @@ use crate::http::list::{ListParams, ListView, Params, answer, flag};
 use crate::http::{ApiError, AppState, Caller, Json, OptionalJson, Tenant, browser, csrf, redirect};
 use crate::identity::users::consents::Consent;
 use crate::integration::Browser;
+use crate::integration::authorize::request::ResponseMode;
+use crate::integration::authorize::routes::way_on;
+use crate::integration::authorize::transaction::keep_answer;
 use crate::web;
 use axum::extract::{FromRequest, Path, Request, State};
 use axum::response::{IntoResponse, Response};
@@ -79,7 +82,15 @@ pub async fn decide(
     let asked = tenant.asked();
     let ctx = state.context(&tenant.scope, &asked);
     let back = service::decide(ctx, handle(&decision)?, browser, is_allowed).await?;
-    Ok(Json(DecidedView::of(&back)))
+    let url = match back.mode {
+        ResponseMode::Query => back.url(),
+        // Only a page can post it: the browser goes and gets that.
+        ResponseMode::FormPost => {
+            let kept = keep_answer(&tenant.scope, &back).await.map_err(|e| storage(&e))?;
+            way_on(&tenant, &kept)
+        }
+    };
+    Ok(Json(DecidedView::of(url)))
 }
 
 /// A form, JSON, or nothing: front ends send any of them.

@@ -3,7 +3,6 @@
 use super::service::Pending;
 use crate::identity::identifiers::IdentifierKind;
 use crate::identity::users::consents::Consent;
-use crate::integration::authorize::respond::Redirection;
 use crate::integration::clients::model::Client;
 use kernel::{Stored, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -136,9 +135,8 @@ pub struct DecidedView {
 }
 
 impl DecidedView {
-    /// The way back to the client.
-    pub fn of(back: &Redirection) -> Self {
-        let url = back.url();
+    /// Where to go.
+    pub fn of(url: String) -> Self {
         Self { redirect_uri: url.clone(), redirect_url: url.clone(), location: url.clone(), url }
     }
 }

@@ -87,7 +87,7 @@ impl Provider {
             "kavenegar" => Self::Kavenegar {
                 base: base("https://api.kavenegar.com"),
                 key: secret("api_key")?,
-                from: owned("from").or_else(|| owned("sender")),
+                from: owned("sender").or_else(|| owned("from")),
             },
             "webhook" => Self::Webhook { url: owned("url")?, secret: secret("secret")? },
             _ => return None,

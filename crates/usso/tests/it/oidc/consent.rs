@@ -80,6 +80,19 @@ async fn authz_16_a_denial_is_sent_back_and_not_remembered() {
 }
 
 #[tokio::test]
+async fn a_decision_about_a_form_leads_to_the_page_that_posts_it_once() {
+    let app = TestApp::new().await;
+    let (rp, browser) = (Rp::foreign(&app.system_admin().await).await, signed_in(&app, "alice").await);
+    let state = handle(&rp.authorize(&browser, &[("response_mode", "form_post")]).await);
+    let path = format!("/oauth/consent?state={state}&consent=true");
+    let url = browser.post(&path, ()).await.expect(200).str("url").to_owned();
+    let target = url.strip_prefix("http://localhost:8000").expect("a page of ours");
+    let page = browser.get(target).await.expect(200);
+    assert!(page.text().contains("name=\"code\"") && page.text().contains(super::CALLBACK), "{}", page.text());
+    browser.get(target).await.problem(400, "INVALID_REQUEST");
+}
+
+#[tokio::test]
 async fn a_decision_is_rejected_from_elsewhere_by_nobody_and_without_a_word() {
     let app = TestApp::new().await;
     let (rp, browser) = (Rp::foreign(&app.system_admin().await).await, signed_in(&app, "alice").await);
