@@ -186,8 +186,10 @@ async fn ask(
 ) -> Result<Map<String, Value>, HookError> {
     let Some(hook) = of(tenant, moment) else { return Ok(Map::new()) };
     let mut data = data();
-    data["ip"] = client.ip.to_string().into();
-    data["user_agent"] = client.user_agent.clone().into();
+    if let Some(data) = data.as_object_mut() {
+        data.insert("ip".to_owned(), client.ip.to_string().into());
+        data.insert("user_agent".to_owned(), client.user_agent.clone().into());
+    }
     let body = json!({
         "id": format!("hook_{}", b64url::encode(tenant.token::<12>())), "event": moment.as_str(),
         "tenant_id": tenant.id(), "created_at": tenant.now(), "data": data,

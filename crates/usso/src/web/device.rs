@@ -5,7 +5,7 @@ use super::consent::told;
 use super::form::Posted;
 use super::page::Page;
 use super::problem::Alert;
-use super::sign_in::Notice;
+use super::sign_in::{Notice, retry_after};
 use crate::http::error::storage;
 use crate::http::{ApiError, AppState, browser};
 use crate::integration::Browser;
@@ -124,7 +124,10 @@ fn show(
 ) -> Result<Response, ApiError> {
     let identifier = browser.user.identifiers.first().map(|own| own.value.clone()).unwrap_or_default();
     let status = alert.as_ref().map_or(StatusCode::OK, |alert| alert.status);
-    page.show(status, &DevicePage { page, alert, identifier, code, wanted })
+    let view = DevicePage { page, alert, identifier, code, wanted };
+    let mut response = page.show(status, &view)?;
+    retry_after(&mut response, view.alert.as_ref());
+    Ok(response)
 }
 
 fn done(page: &Page, is_approved: bool) -> Result<Response, ApiError> {

@@ -29,6 +29,9 @@ fn own_server(tenant: &TenantScope) -> Option<MailServer> {
     })
 }
 
+/// A member, what it must be, and that in words.
+type Rule = (&'static str, fn(&Value) -> bool, &'static str);
+
 /// What is wrong with a tenant's mail server, if anything: where, and in words.
 ///
 /// # Errors
@@ -36,7 +39,7 @@ fn own_server(tenant: &TenantScope) -> Option<MailServer> {
 pub fn check(own: &Map<String, Value>) -> Result<(), (&'static str, &'static str)> {
     let fits =
         |name: &str, is_right: fn(&Value) -> bool| own.get(name).is_none_or(|v| v.is_null() || is_right(v));
-    let rules: [(&'static str, fn(&Value) -> bool, &'static str); 6] = [
+    let rules: [Rule; 6] = [
         ("provider", |v| v == "smtp", "must be smtp"),
         ("smtp_host", |v| v.as_str().is_some_and(is_host), "must be a host name or an address"),
         (

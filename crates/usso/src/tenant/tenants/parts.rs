@@ -32,8 +32,9 @@ pub(super) fn check_parts(tenant: &Tenant, registry: &Registry) -> Result<(), Te
 }
 
 fn check_messaging(messaging: &Map<String, Value>) -> Result<(), TenantError> {
-    let ways: [(&str, fn(&Map<String, Value>) -> Result<(), Wrong>); 2] =
-        [("email", mail::check), ("sms", providers::check)];
+    /// What finds a mistake in the settings of one way.
+    type Check = fn(&Map<String, Value>) -> Result<(), Wrong>;
+    let ways: [(&str, Check); 2] = [("email", mail::check), ("sms", providers::check)];
     for (way, check) in ways {
         match messaging.get(way) {
             None | Some(Value::Null) => {}

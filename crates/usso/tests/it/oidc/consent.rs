@@ -88,7 +88,11 @@ async fn a_decision_about_a_form_leads_to_the_page_that_posts_it_once() {
     let url = browser.post(&path, ()).await.expect(200).str("url").to_owned();
     let target = url.strip_prefix("http://localhost:8000").expect("a page of ours");
     let page = browser.get(target).await.expect(200);
-    assert!(page.text().contains("name=\"code\"") && page.text().contains(super::CALLBACK), "{}", page.text());
+    assert!(
+        page.text().contains("name=\"code\"") && page.text().contains(super::CALLBACK),
+        "{}",
+        page.text()
+    );
     browser.get(target).await.problem(400, "INVALID_REQUEST");
 }
 

@@ -217,7 +217,7 @@ async fn a_browser_tells_clients_that_want_to_hear_it_there() {
     let tokens = rp.tokens(&browser, &[]).await;
     let sid = claims(tokens.str("id_token"))["sid"].as_str().expect("a session").replace(':', "%3A");
     let page = end_session(&browser, &[]).await.expect(200);
-    let frame = format!("src=\"{uri}&amp;iss=http%3A%2F%2Flocalhost%3A8000&amp;sid={sid}\"");
+    let frame = format!("src=\"{uri}&#38;iss=http%3A%2F%2Flocalhost%3A8000&#38;sid={sid}\"");
     assert!(page.text().contains(&frame), "{}", page.text());
     let policy = page.header("content-security-policy").expect("a policy");
     assert!(policy.contains("frame-src https://app.example.com;"), "{policy}");

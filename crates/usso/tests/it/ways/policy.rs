@@ -91,7 +91,7 @@ impl Cast {
     }
 
     /// What begins with a session from before: while that is recent.
-    async fn from_a_session(&mut self) {
+    async fn begin_in_a_session(&mut self) {
         let (browser, path) = approved(&self.app, &self.alice).await;
         let answer = browser.get(&path).await;
         self.asked("QR code, approved in a session of one factor", &answer);
@@ -209,7 +209,7 @@ async fn mfa_01_no_way_in_gets_around_a_second_factor() {
     let mut tried = 0;
     for policy in Policy::ALL {
         let mut cast = Cast::of(policy).await;
-        cast.from_a_session().await;
+        cast.begin_in_a_session().await;
         cast.by_secrets().await;
         cast.by_others().await;
         cast.by_passkey().await;

@@ -69,7 +69,7 @@ impl Proof {
 /// What the stranger left.
 enum Trap {
     Password,
-    Session(User),
+    Session(Box<User>),
     ApiKey(String),
     Authenticator,
     BackupCodes,
@@ -85,7 +85,7 @@ impl Trap {
     async fn set(kind: usize, app: &TestApp, squatter: &User) -> Self {
         match kind {
             0 => Self::Password,
-            1 => Self::Session(squatter.clone()),
+            1 => Self::Session(Box::new(squatter.clone())),
             2 => {
                 let made = squatter.post("/apikeys", json!({"name": "trap"})).await.expect(201);
                 Self::ApiKey(made.str("api_key").to_owned())
@@ -114,7 +114,7 @@ impl Trap {
     }
 
     /// Whether it still opens the account, or is still part of it.
-    async fn is_left(self, app: &TestApp, (id, identifier): (&str, &str)) -> bool {
+    async fn still_opens(self, app: &TestApp, (id, identifier): (&str, &str)) -> bool {
         let scope = app.scope("org_default").await;
         let stored =
             scope.records::<usso::identity::users::model::User>().get(id).await.expect("the database");
@@ -187,7 +187,7 @@ async fn d23_whatever_a_stranger_prepared_is_gone_when_the_owner_comes() {
             let owners: &Value = &came["user"]["id"];
             assert!(owners.is_null() || owners == squatter.id(), "{proof:?}: {}", came.text());
             assert!(
-                !trap.is_left(&app, (squatter.id(), proof.identifier())).await,
+                !trap.still_opens(&app, (squatter.id(), proof.identifier())).await,
                 "{proof:?} leaves trap {kind}"
             );
             tried += 1;

@@ -16,9 +16,9 @@ async fn who(browser: &Browser) -> String {
 /// The session behind the button with a name on it.
 fn session_of(page: &Page, name: &str) -> String {
     let buttons = page.elements("button").into_iter();
-    let found =
+    let mut found =
         buttons.filter(|(_, after)| after.split("</button>").next().is_some_and(|text| text.contains(name)));
-    let (own, _) = found.last().expect("an account");
+    let (own, _) = found.next_back().expect("an account");
     own.iter().find(|(n, _)| n == "value").expect("a session").1.clone()
 }
 

@@ -1,6 +1,6 @@
 //! The pages of the authorization server: consent, and the choice of an account (checklist AUTHZ-14).
 
-use crate::app::{Browser, PASSWORD, Page, Requests, TestApp};
+use crate::app::{Browser, PASSWORD, Page, TestApp};
 use crate::oidc::{CALLBACK, Rp};
 use serde_json::json;
 
@@ -88,6 +88,8 @@ async fn select_account_offers_those_that_are_signed_in() {
     let page = browser.open(&asked).await.expect(200, "accounts-form");
     let another = page.links().into_iter().find(|link| link.contains("another=1")).expect("a link");
     let login = browser.open(&another).await.expect(200, "login-form");
+    // Whoever signs in after the request has come has chosen.
+    app.wait(1);
     let done = sign_in(&browser, &login, ALICE).await;
     assert!(done.address().starts_with(&format!("{CALLBACK}?code=")), "{:?}", done.way);
 }
