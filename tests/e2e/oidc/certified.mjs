@@ -25,6 +25,7 @@ export async function start(packages, clients, more = {}) {
       dPoPSigningAlgValues: ["ES256", "EdDSA"],
     },
     features: {
+      backchannelLogout: { enabled: true },
       clientCredentials: { enabled: true },
       claimsParameter: { enabled: true },
       deviceFlow: { enabled: true },
@@ -35,6 +36,7 @@ export async function start(packages, clients, more = {}) {
     findAccount: (_, sub) => ({ accountId: sub, claims: () => claims(sub) }),
     issueRefreshToken: (_, client) => client.grantTypeAllowed("refresh_token"),
     pkce: { required: (_, client) => client.clientAuthMethod === "none" },
+    responseTypes: ["code"],
     scopes: ["openid", "offline_access", "profile", "email"],
     ...more,
   });

@@ -45,6 +45,8 @@ export async function open(name) {
   const port = await freePort();
   const { PATH, HOME, LANG } = process.env;
   const env = { PATH, HOME, LANG: LANG ?? "C", PORT: String(port), SYSTEM_PASSWORD,
+    // Everybody signs in at once, on a machine that may be busy: they may queue for the hash of their password.
+    USSO__HASHING__QUEUE_WAIT_MS: "60000",
     USSO__OUTBOUND__ALLOW_HOSTS: "127.0.0.1", TRUSTED_PROXIES: "127.0.0.1,::1", USSO__LOG__LEVEL: "info,usso=trace" };
   const child = spawn(BINARY, [], { cwd: directory, env, stdio: ["ignore", "ignore", "pipe"] });
   const log = createWriteStream(join(LOGS, `${name}.log`));

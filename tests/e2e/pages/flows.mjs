@@ -162,9 +162,9 @@ export const flows = {
     await who.at("/device", "#user_code");
     await who.type("user_code", await device());
     await who.press("#submit");
-    await who.at("/device", "#connect-form");
-    await who.press("#allow");
-    await who.tab.locator("text=Device connected").waitFor();
+    await who.at("/device", "#scopes");
+    await who.press("#submit");
+    await who.tab.locator("text=The device is connected").waitFor();
   },
   async "another language"({ who }) {
     await who.go("/login");

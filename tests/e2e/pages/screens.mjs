@@ -91,7 +91,7 @@ export async function screens({ tab, context, stage, make, shop, device, configu
   await tab.locator("#user_code").fill(await device());
   await press("#submit");
   await look("connect");
-  await press("#allow");
+  await press("#submit");
   await look("connected");
   await go("/logout");
   await look("sign-out");

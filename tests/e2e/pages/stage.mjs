@@ -25,6 +25,8 @@ export async function open() {
       "--force-color-profile=srgb",
       `--host-resolver-rules=${HOSTS.map((host) => `MAP ${host} 127.0.0.1:${port}`).join(",")},MAP * ~NOTFOUND`,
       `--ignore-certificate-errors-spki-list=${tls.digest}`,
+      // Or Chromium itself keeps what is on this machine from the pages of others, whatever the server says.
+      `--ip-address-space-overrides=127.0.0.1:${port}=public`,
     ],
   });
   const outbox = join(directory, "data", "outbox");
@@ -51,7 +53,7 @@ export async function open() {
     people += 1;
     const extraHTTPHeaders = { "x-forwarded-for": `203.0.113.${people}` };
     const context = await browser.newContext({ locale: "en", extraHTTPHeaders, ...options });
-    context.setDefaultTimeout(15_000);
+    context.setDefaultTimeout(30_000);
     return context;
   };
   /** Asks the API, as a program does. */

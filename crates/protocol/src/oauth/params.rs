@@ -3,6 +3,8 @@
 //! A parameter without a value counts as absent, an unknown one is ignored, and none may come twice. What came twice is
 //! readable by nobody: which of two values another reader would have taken is how requests are smuggled.
 
+use std::collections::HashSet;
+
 /// Those that may come more than once (RFC 8707 §2, RFC 8693 §2.1).
 const LISTS: [&str; 2] = ["resource", "audience"];
 
@@ -45,8 +47,9 @@ impl Params {
     /// The first parameter that came twice and may not.
     #[must_use]
     pub fn repeated(&self) -> Option<&str> {
+        let mut seen = HashSet::new();
         let names = self.0.iter().map(|(name, _)| name.as_str());
-        names.filter(|name| !LISTS.contains(name)).find(|name| self.all(name).nth(1).is_some())
+        names.filter(|name| !LISTS.contains(name)).find(|name| !seen.insert(*name))
     }
 
     /// Names and values, in order.

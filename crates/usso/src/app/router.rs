@@ -172,8 +172,8 @@ fn say_needs(operation: &mut Operation) {
     let scopes: Vec<String> = [Some(needed), needs.other()].iter().flatten().map(|p| p.scope()).collect();
     let before = operation.description.take().map_or_else(String::new, |text| format!("{text}\n\n"));
     operation.description = Some(format!("{before}Needs {needs}."));
-    // One extension: the order of several would be another in every document.
-    let said = serde_json::json!({ "permissions": scopes, "own": needs.is_for_owners() });
+    // One extension, and its members by name: any other order would not be the same in every build.
+    let said = serde_json::json!({ "own": needs.is_for_owners(), "permissions": scopes });
     let said = Extensions::from_iter([("x-needs", said)]);
     operation.extensions.get_or_insert_default().merge(said);
 }

@@ -26,12 +26,19 @@ pub async fn signed_in(state: &AppState, tenant: &Tenant, headers: &HeaderMap) -
     }
 }
 
+/// As [`signed_in`], with as many factors as the tenant asks for by now: who is to be given something in that session.
+pub async fn signed_in_enough(state: &AppState, tenant: &Tenant, headers: &HeaderMap) -> Option<Browser> {
+    let needs_two = tenant.scope.profile().settings.require_mfa;
+    signed_in(state, tenant, headers).await.filter(|own| !(needs_two && own.session.is_weak()))
+}
+
 /// Whether a request relies on cookies alone.
 pub fn is_by_cookie(headers: &HeaderMap) -> bool {
     !matches!(caller::presented(headers), Ok(Some(Presented::Token(_, Source::Header))))
 }
 
-async fn by_refresh_cookie(state: &AppState, tenant: &Tenant, headers: &HeaderMap) -> Option<Browser> {
+/// The person whose refresh cookie a request has: it never leaves its host, and no program is given it.
+pub async fn by_refresh_cookie(state: &AppState, tenant: &Tenant, headers: &HeaderMap) -> Option<Browser> {
     by(state, tenant, cookie::get(headers, cookie::REFRESH)?, TokenType::Refresh).await
 }
 

@@ -360,6 +360,7 @@ impl Caller {
                         state.identity.held_in(scope, (&browser.session, &browser.user), workspace).await;
                     let held = held.map_err(|e| storage(&e))?.ok_or(TokenError::Revoked)?;
                     let scopes = narrowed(token, &held.scopes).unwrap_or_else(|| token.to_vec());
+                    let scopes = access::held_by(&client, &scopes);
                     (client, Some(Box::new(browser)), scopes, held.workspace)
                 }
                 Holder::User(_) | Holder::Agent(..) => return Err(TokenError::Invalid.into()),

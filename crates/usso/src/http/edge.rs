@@ -87,7 +87,7 @@ impl Edge {
             let allow = response.headers_mut().remove(header::ALLOW);
             let error = if oauth::is_endpoint(path) { error.for_clients() } else { error };
             // Clients of the standards read JSON, whatever else they accept.
-            let is_for_clients = oauth::is_endpoint(path) && !oauth::is_authorize(path);
+            let is_for_clients = oauth::is_endpoint(path) && !oauth::is_for_browsers(path);
             response = match &reader {
                 Some(reader) if !is_for_clients => web::render(&self.state, &info, reader, error).await,
                 _ => error.render(info.id()),

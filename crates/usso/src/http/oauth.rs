@@ -55,6 +55,11 @@ pub fn is_authorize(path: &str) -> bool {
     endpoint(path) == Some("authorize")
 }
 
+/// Whether a path is an endpoint that browsers are sent to: what goes wrong there is shown to a person.
+pub fn is_for_browsers(path: &str) -> bool {
+    matches!(endpoint(path), Some("authorize" | "logout"))
+}
+
 /// Whether anybody may post here, or to anything beside it.
 pub fn is_public(path: &str) -> bool {
     endpoint(path).is_some_and(|name| !name.starts_with("clients"))

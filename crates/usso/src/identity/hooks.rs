@@ -22,7 +22,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Calls of one tenant that may be under way.
+/// Calls of one tenant at one moment that may be under way.
 const PER_TENANT: usize = 32;
 /// The longest message that is passed on, in characters.
 const MAX_MESSAGE: usize = 300;
@@ -70,11 +70,11 @@ impl Problem for HookError {
 /// Calls under way.
 pub struct Hooks {
     internet: Arc<dyn Internet>,
-    under_way: Mutex<HashMap<TenantId, usize>>,
+    under_way: Mutex<HashMap<(TenantId, Moment), usize>>,
 }
 
 /// A place among the calls under way.
-struct Place<'a>(&'a Hooks, &'a TenantId);
+struct Place<'a>(&'a Hooks, (TenantId, Moment));
 
 impl Hooks {
     /// Asks through this way out.
@@ -82,28 +82,29 @@ impl Hooks {
         Self { internet, under_way: Mutex::default() }
     }
 
-    fn counts(&self) -> MutexGuard<'_, HashMap<TenantId, usize>> {
+    fn counts(&self) -> MutexGuard<'_, HashMap<(TenantId, Moment), usize>> {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn place<'a>(&'a self, tenant: &'a TenantId) -> Option<Place<'a>> {
+    fn place(&self, tenant: &TenantId, moment: Moment) -> Option<Place<'_>> {
+        let key = (tenant.clone(), moment);
         let mut counts = self.counts();
-        let count = counts.entry(tenant.clone()).or_default();
+        let count = counts.entry(key.clone()).or_default();
         if *count >= PER_TENANT {
             return None;
         }
         *count += 1;
-        Some(Place(self, tenant))
+        Some(Place(self, key))
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         let mut counts = self.0.counts();
-        if let Some(count) = counts.get_mut(self.1) {
+        if let Some(count) = counts.get_mut(&self.1) {
             *count -= 1;
             if *count == 0 {
-                counts.remove(self.1);
+                counts.remove(&self.1);
             }
         }
     }
@@ -194,6 +195,9 @@ async fn ask(
         "id": format!("hook_{}", b64url::encode(tenant.token::<12>())), "event": moment.as_str(),
         "tenant_id": tenant.id(), "created_at": tenant.now(), "data": data,
     });
+    // That others wait already is no failure of the validator: nobody gets by it through a crowd.
+    let place = identity.hooks().place(tenant.id(), moment);
+    let Some(_place) = place else { return Err(HookError::Unavailable) };
     let failed = match call(identity.hooks(), tenant, &hook, &body).await {
         Ok(Verdict { allow: true, claims, .. }) => {
             match claims::check(claims.as_ref().unwrap_or(&Map::new())) {
@@ -222,7 +226,6 @@ async fn call(
     body: &Value,
 ) -> Result<Verdict, &'static str> {
     let secret = hook.secret.as_deref().ok_or("no secret")?;
-    let _place = hooks.place(tenant.id()).ok_or("too many calls under way")?;
     let request = signed_call::post(&hook.url, secret, body, tenant.now().unix_seconds());
     let answer = tokio::time::timeout(hook.timeout, hooks.internet.send(request)).await;
     let answer = answer.map_err(|_| "no answer in time")?.map_err(|_| "no answer")?;

@@ -50,8 +50,18 @@ pub async fn holder(
     }
     let (session, user) = sessions::live(identity, tenant, claims).await?;
     let Some(grant) = &session.grant else { return Ok(Holder::User(Browser { session, user })) };
-    let client =
-        clients::live(identity, integration, tenant, &grant.client_id).await?.ok_or(TokenError::Revoked)?;
+    let find = |id: ClientId| async move {
+        let client = clients::live(identity, integration, tenant, &id).await?;
+        client.ok_or(SessionError::from(TokenError::Revoked))
+    };
+    let mut client = find(grant.client_id.clone()).await?;
+    // An exchanged token is the client's it was issued to, for as long as the one it came from is there, too.
+    if let Some(own) = claims.client_id.as_deref().filter(|own| *own != client.id.as_str()) {
+        client = find(live(own)?).await?;
+    }
+    if claims.act.is_some() && is_revoked(tenant, &claims.jti).await? {
+        return Err(TokenError::Revoked.into());
+    }
     Ok(Holder::Delegate(Browser { session, user }, client))
 }
 

@@ -12,7 +12,7 @@ const USUAL_MS: u64 = 2_000;
 const ALLOWED_MS: std::ops::RangeInclusive<u64> = 100..=5_000;
 
 /// When a hook is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Moment {
     /// Before an account is made by who will have it.
     Registration,

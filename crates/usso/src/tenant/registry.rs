@@ -117,6 +117,7 @@ pub struct Registry {
     defaults: Arc<Settings>,
     /// After the database was away, when to ask it again; microseconds since the epoch.
     retry_at: AtomicI64,
+    making_keys: tokio::sync::Mutex<()>,
 }
 
 impl Registry {
@@ -135,6 +136,7 @@ impl Registry {
             tallies: Arc::default(),
             defaults: Arc::new(Config::default().settings()),
             retry_at: AtomicI64::new(0),
+            making_keys: tokio::sync::Mutex::default(),
         }
     }
 
@@ -148,6 +150,11 @@ impl Registry {
     #[must_use]
     pub fn with_delivery(self, delivery: Delivery) -> Self {
         Self { delivery: Arc::new(delivery), ..self }
+    }
+
+    /// Whose turn it is to make a tenant's first key for id tokens.
+    pub fn making_keys(&self) -> &tokio::sync::Mutex<()> {
+        &self.making_keys
     }
 
     /// How keys follow one another.

@@ -9,7 +9,7 @@ use super::problem::Alert;
 use super::sign_in::{Confirm, default_target, signed_in};
 use super::target::own_path;
 use crate::http::error::storage;
-use crate::http::{ApiError, AppState, OptionalCaller, cookie};
+use crate::http::{ApiError, AppState, OptionalCaller, browser, cookie};
 use crate::identity::sessions::service::{SignedIn, is_live, log_out, resume};
 use crate::identity::users::model::User;
 use crate::integration::Browser;
@@ -208,7 +208,10 @@ async fn welcome(page: Page, OptionalCaller(caller): OptionalCaller) -> Result<R
     } else {
         page.go(&target)
     };
-    if let Some(session) = caller.session_id().filter(|_| caller.is_in_person()) {
+    // An access token opens things; it is not worth a session that is gone on with.
+    let holder = browser::by_refresh_cookie(&page.state, &page.tenant, &page.headers).await;
+    let is_held = |id: &&SessionId| holder.as_ref().is_some_and(|own| own.session.id == **id);
+    if let Some(session) = caller.session_id().filter(|_| caller.is_in_person()).filter(is_held) {
         let new = Held { session: session.clone(), user: caller.user.id.clone() };
         let others = held(&page);
         if !others.contains(&new) {

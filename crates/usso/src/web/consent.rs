@@ -50,7 +50,7 @@ fn sign_in(page: &Page, handle: &str) -> Response {
 pub async fn show(page: Page) -> Result<Response, ApiError> {
     let missing = || ApiError::invalid(Vec::new(), "state: is required");
     let handle = page.param("state").ok_or_else(missing)?;
-    let Some(own) = browser::signed_in(&page.state, &page.tenant, &page.headers).await else {
+    let Some(own) = browser::signed_in_enough(&page.state, &page.tenant, &page.headers).await else {
         return Ok(sign_in(&page, &handle));
     };
     let asked = page.tenant.asked();
@@ -65,7 +65,7 @@ pub async fn show(page: Page) -> Result<Response, ApiError> {
 
 fn render(page: &Page, handle: &str, waiting: &Pending) -> Result<Response, ApiError> {
     let (client, user) = (&waiting.client, &waiting.browser.user);
-    let scope = &waiting.transaction.request.scope;
+    let scope = &waiting.transaction.request.asked();
     let settings = &page.scope().profile().settings;
     let stays = scope.iter().any(|word| word == "offline_access");
     let lifetime = match stays {
@@ -106,7 +106,7 @@ pub async fn answer(form: Posted) -> Result<Response, ApiError> {
         "deny" => false,
         _ => return Err(ApiError::invalid(Vec::new(), "consent: is allow or deny")),
     };
-    let Some(own) = browser::signed_in(&page.state, &page.tenant, &page.headers).await else {
+    let Some(own) = browser::signed_in_enough(&page.state, &page.tenant, &page.headers).await else {
         return Ok(sign_in(page, handle));
     };
     let asked = page.tenant.asked();

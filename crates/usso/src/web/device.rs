@@ -45,7 +45,7 @@ struct DevicePage<'a> {
 /// Asks for the code; or, if there is one, whether its device may have what it asks for.
 async fn ask(page: Page) -> Result<Response, ApiError> {
     let code = page.param("user_code").unwrap_or_default();
-    let Some(browser) = browser::signed_in(&page.state, &page.tenant, &page.headers).await else {
+    let Some(browser) = browser::signed_in_enough(&page.state, &page.tenant, &page.headers).await else {
         let here = page.with("/device", &[("user_code", code.as_str())]);
         return Ok(page.go(&page.with("/login", &[("return_to", here.as_str())])));
     };
@@ -74,7 +74,7 @@ async fn decide(form: Posted) -> Result<Response, ApiError> {
         "refuse" => false,
         _ => return Ok(page.go(&here)),
     };
-    let Some(browser) = browser::signed_in(&page.state, &page.tenant, &page.headers).await else {
+    let Some(browser) = browser::signed_in_enough(&page.state, &page.tenant, &page.headers).await else {
         return Ok(page.go(&page.with("/login", &[("return_to", here.as_str())])));
     };
     let Browser { session, user } = &browser;

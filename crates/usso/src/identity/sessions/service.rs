@@ -340,8 +340,7 @@ pub async fn resume(
 ) -> Result<SignedIn, SessionError> {
     let session = identity.session_from_store(tenant, id).await?.ok_or(TokenError::Revoked)?;
     let user = identity.user_from_store(tenant, &session.user_id).await?.ok_or(TokenError::Revoked)?;
-    let is_own = session.agent_id.is_none() && session.actor.is_none();
-    if !is_own || !is_live(tenant, &session, &user) {
+    if !session.is_personal() || !is_live(tenant, &session, &user) {
         return Err(TokenError::Revoked.into());
     }
     if tenant.profile().settings.require_mfa && session.is_weak() {

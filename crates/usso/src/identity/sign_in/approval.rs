@@ -10,6 +10,7 @@ use super::{Context, Input, Register, SignInError, Step, options};
 use crate::identity::codes::{self, CodeError, Purpose, channel_of};
 use crate::identity::hooks;
 use crate::identity::identifiers::{Identifier, IdentifierKind};
+use crate::identity::referrals::model::Referral;
 use crate::identity::referrals::service as referrals;
 use crate::identity::sessions::service::SessionError;
 use crate::identity::users::error::UserError;
@@ -68,11 +69,20 @@ pub(super) async fn register(
     // Asked whether there is an account or not.
     let asked = (identifier, Method::Password.as_str(), input.name.as_deref());
     let claims = hooks::before_registration(identity, tenant, asked, client).await?;
+    // A code that isn't one is told with and without an account.
+    let referral = match &input.referral_code {
+        Some(code) => Some(referrals::claim(tenant, code).await?),
+        None => None,
+    };
     let user = match account {
-        None => created(context, identifier, (input, claims), secret).await?,
+        None => created(context, identifier, (input, claims, referral), secret).await?,
         Some(_) => {
             // What an account takes, and nothing of it kept.
-            identity.hasher().hash(tenant.id().as_str(), secret, tenant.token::<16>()).await.map(drop)?;
+            let hashed = identity.hasher().hash(tenant.id().as_str(), secret, tenant.token::<16>()).await;
+            if let Some(referral) = &referral {
+                referrals::release(tenant, &referral.id).await?;
+            }
+            hashed.map(drop)?;
             None
         }
     };
@@ -94,15 +104,11 @@ pub(super) async fn register(
 async fn created(
     context: Context<'_>,
     identifier: &Identifier,
-    (input, custom_claims): (&Input, Map<String, Value>),
+    (input, custom_claims, referral): (&Input, Map<String, Value>, Option<Stored<Referral>>),
     secret: &SecretString,
 ) -> Result<Option<Stored<User>>, SignInError> {
     let Context { identity, tenant, client, .. } = context;
     let identifier = Identifier::parse(Some(identifier.kind()), identifier.value(), &options(tenant, false))?;
-    let referral = match &input.referral_code {
-        Some(code) => Some(referrals::claim(tenant, code).await?),
-        None => None,
-    };
     let new = NewUser {
         referred_by: referral.as_ref().map(|referral| referral.user_id.clone()),
         awaits_identifier: true,

@@ -26,6 +26,7 @@ use crate::tenant::verify::{Claims, TokenError, TokenType, authenticate, verify}
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use kernel::ProblemKind;
 use kernel::problem::FieldError;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -194,8 +195,7 @@ pub async fn refresh_by_cookie(
 }
 
 fn refresh_cookie(headers: &HeaderMap) -> Result<&str, ApiError> {
-    let missing =
-        || ApiError::new(kernel::ProblemKind::Unauthenticated, "NOT_AUTHENTICATED", "No refresh token");
+    let missing = || ApiError::new(ProblemKind::Unauthenticated, "NOT_AUTHENTICATED", "No refresh token");
     cookie::get(headers, cookie::REFRESH).ok_or_else(missing)
 }
 
@@ -244,6 +244,12 @@ pub async fn logout_by_link(
     headers: HeaderMap,
     Params(target): Params<LogoutTarget>,
 ) -> Result<Response, ApiError> {
+    // A link is followed or asked for by a program; a picture in a page signs nobody out.
+    let destination = headers.get("sec-fetch-dest").and_then(|value| value.to_str().ok());
+    if destination.is_some_and(|destination| !matches!(destination, "document" | "empty")) {
+        let detail = "Signing out is no part of a page";
+        return Err(ApiError::new(ProblemKind::Forbidden, "ORIGIN_NOT_ALLOWED", detail));
+    }
     let mut response = end(&state, &tenant, (&method, &headers), None).await?;
     if let Some(target) = own_page(&tenant, &target) {
         *response.status_mut() = StatusCode::FOUND;

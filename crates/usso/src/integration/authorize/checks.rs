@@ -6,7 +6,7 @@ use super::target::Target;
 use crate::identity::sessions::model::RequestedClaims;
 use crate::integration::clients::model::{Client, GrantType};
 use crate::integration::token::request as token;
-use crate::integration::userinfo::claims::is_known;
+use crate::integration::userinfo::claims::word_of;
 use crate::integration::{Context, OauthCode, OauthError};
 use crate::tenant::verify::{TokenType, authenticate};
 use kernel::UserId;
@@ -234,9 +234,12 @@ fn claims(draft: &mut Draft<'_>) -> Result<(), OauthError> {
     let asked: Value =
         protocol::jose::strict_json::from_slice(text.as_bytes(), MAX_DEPTH).map_err(|_| malformed())?;
     let asked = asked.as_object().ok_or_else(malformed)?;
+    // A single claim is no way around the words a client may ask for.
+    let may_ask =
+        |name: &str| word_of(name).is_some_and(|word| draft.client.scopes.iter().any(|own| own == word));
     let names = |part: &str| match asked.get(part) {
         None | Some(Value::Null) => Ok(Vec::new()),
-        Some(Value::Object(claims)) => Ok(claims.keys().filter(|name| is_known(name)).cloned().collect()),
+        Some(Value::Object(claims)) => Ok(claims.keys().filter(|name| may_ask(name)).cloned().collect()),
         Some(_) => Err(malformed()),
     };
     let single = |name: &str| asked.get("id_token").and_then(|part| part.get(name));

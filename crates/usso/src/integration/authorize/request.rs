@@ -1,6 +1,7 @@
 //! The authorization request as a type (RFC 6749 §4.1.1, OpenID Connect Core §3.1.2.1).
 
 use crate::identity::sessions::model::RequestedClaims;
+use crate::integration::userinfo::claims::word_of;
 use kernel::{ClientId, UserId};
 use protocol::oauth::pkce::Challenge;
 use serde::{Deserialize, Serialize};
@@ -113,5 +114,18 @@ impl AuthorizationRequest {
     /// Whether it asks for a word of `scope`.
     pub fn asks_for(&self, word: &str) -> bool {
         self.scope.iter().any(|own| own == word)
+    }
+
+    /// What the user has to allow: the words of `scope`, and those that would open the single claims.
+    pub fn asked(&self) -> Vec<String> {
+        let RequestedClaims { userinfo, id_token } = &self.claims.names;
+        let single = userinfo.iter().chain(id_token).filter_map(|name| word_of(name)).map(str::to_owned);
+        let mut asked = self.scope.clone();
+        for word in single {
+            if !asked.contains(&word) {
+                asked.push(word);
+            }
+        }
+        asked
     }
 }

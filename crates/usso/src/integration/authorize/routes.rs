@@ -68,7 +68,7 @@ async fn answer(
     headers: &HeaderMap,
     params: &Params,
 ) -> Result<Response, ApiError> {
-    let browser = browser::signed_in(state, tenant, headers).await;
+    let browser = browser::signed_in_enough(state, tenant, headers).await;
     let asked = tenant.asked();
     let ctx = state.context(&tenant.scope, &asked);
     let step = match params.get("state") {
@@ -166,7 +166,7 @@ fn sign_in_page(tenant: &Tenant, pause: &Pause) -> String {
 fn consent_page(tenant: &Tenant, pause: &Pause) -> String {
     let page = own_page(tenant, redirect::front_end(tenant, ["consent", "consent_url"], "/oauth/consent"));
     let (request, client) = (&pause.transaction.request, pause.client.id.as_str());
-    let scope = request.scope.join(" ");
+    let scope = request.asked().join(" ");
     let params = [("state", pause.handle.as_str()), ("client_id", client), ("scope", &scope)];
     params.into_iter().fold(page, |page, pair| redirect::with_param(&page, pair))
 }

@@ -14,7 +14,7 @@ use crate::tenant::{Actor, ClientInfo};
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use http::StatusCode;
-use kernel::{Record, Stored, TagMatch};
+use kernel::{Record, Stored, TagMatch, TenantId};
 use protocol::jose::Algorithm;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
@@ -64,9 +64,9 @@ fn granter<'a>(caller: &'a Caller, (actor, client): &'a (Actor, ClientInfo)) -> 
 }
 
 /// Makes the key that the client's id tokens need, if the tenant has none, while nobody waits for it (ruling D9).
-fn prepare_key(state: &AppState, caller: &Caller, client: &Client) {
+pub(crate) fn prepare_key(state: &AppState, tenant: &TenantId, client: &Client) {
     if client.id_token_alg == Algorithm::Rs256 || client.userinfo_alg == Some(Algorithm::Rs256) {
-        let (state, id) = (state.clone(), caller.tenant.scope.id().clone());
+        let (state, id) = (state.clone(), tenant.clone());
         tokio::spawn(async move {
             let made = crate::tenant::keys::changes::ensure(&state.registry, &id, Algorithm::Rs256).await;
             if let Err(error) = made {
@@ -89,7 +89,7 @@ pub async fn create(State(state): State<AppState>, request: Request) -> Result<R
         let author = (caller.actor(), caller.tenant.client());
         let (scope, maker) = (&caller.tenant.scope, Some(caller.maker().as_str().to_owned()));
         let made = service::create(&state.integration, scope, maker, &said, granter(caller, &author)).await?;
-        prepare_key(&state, caller, &made.client);
+        prepare_key(&state, caller.tenant.scope.id(), &made.client);
         let secrets = (made.secret.as_ref(), &made.registration);
         Ok((made.client.revision, CreatedClientView::of(view(caller, &made.client), secrets)))
     })
@@ -150,7 +150,7 @@ pub async fn update(
     let check = |old: &Stored<Client>| stale(&if_match, old);
     let authority = (granter(&caller, &author), check);
     let client = service::update(&state.integration, scope, &found.id, &said, authority).await?;
-    prepare_key(&state, &caller, &client);
+    prepare_key(&state, caller.tenant.scope.id(), &client);
     Ok(Tagged(client.revision, view(&caller, &client)))
 }
 
@@ -194,8 +194,9 @@ pub async fn rotate_secret(
     let scope = &caller.tenant.scope;
     let found = service::get(scope, &id).await?;
     let overlap = request.and_then(|request| request.overlap_seconds);
-    let author = (&caller.actor(), &caller.tenant.client());
-    let rotated = service::rotate_secret(&state.integration, scope, &found.id, overlap, author).await?;
+    let author = (caller.actor(), caller.tenant.client());
+    let granter = granter(&caller, &author);
+    let rotated = service::rotate_secret(&state.integration, scope, &found.id, overlap, granter).await?;
     let (client, secret, previous_expires_at) = rotated;
     let (client_id, client_secret) = (client.id.as_str().to_owned(), secret.expose_secret().to_owned());
     Ok(Json(RotatedSecretView { client_id, client_secret, previous_expires_at }))

@@ -45,6 +45,9 @@ pub struct Created {
     pub registration: SecretString,
 }
 
+/// What a tenant's administrator holds.
+const EVERYTHING: &str = "*:*";
+
 /// Makes a client.
 ///
 /// # Errors
@@ -59,7 +62,7 @@ pub async fn create(
     let now = tenant.now();
     let id = ClientId::generate(now, tenant.random());
     let client = Client::new(id.clone(), user_id).with(said, tenant.profile().tenant.algorithm)?;
-    may_grant(granter.scopes, &scope::permissions(&client.scopes))?;
+    may_have(granter, &client)?;
     let count = tenant.records::<Client>().page(Query { limit: 1, ..Query::all(Client::KIND) }).await?;
     if count.total >= MAX_CLIENTS {
         return Err(ClientError::TooMany);
@@ -79,6 +82,16 @@ pub async fn create(
     let client = tenant.records::<Client>().insert(client, vec![event]).await?;
     integration.clients().forget(tenant, &id);
     Ok(Created { client, secret, registration })
+}
+
+/// Whoever makes or changes a client could act as it: they must hold what it has. A first-party client names its users'
+/// roles and asks nobody.
+fn may_have(granter: Granter<'_>, client: &Client) -> Result<(), ClientError> {
+    may_grant(granter.scopes, &scope::permissions(&client.scopes))?;
+    if client.is_first_party {
+        may_grant(granter.scopes, &[EVERYTHING.to_owned()])?;
+    }
+    Ok(())
 }
 
 fn digest_text(secret: &SecretString) -> String {
@@ -125,8 +138,9 @@ pub async fn update(
         let next = old.record.clone().with(said, own)?;
         // Secrets come and go with the way the client says who it is.
         let next = if next.is_public() { Client { secrets: Vec::new(), ..next } } else { next };
-        if next.scopes != old.scopes || (next.is_active && !old.is_active) {
-            may_grant(granter.scopes, &scope::permissions(&next.scopes))?;
+        if next != old.record {
+            may_have(granter, &old.record)?;
+            may_have(granter, &next)?;
         }
         let event = Event::new("client.updated", granter.actor.clone(), id.as_str(), granter.client)
             .with("scopes", next.scopes.clone())
@@ -162,6 +176,24 @@ pub async fn replace(
         };
         let next = kept.with(said, own)?;
         let next = if next.is_public() { Client { secrets: Vec::new(), ..next } } else { next };
+        let next = Client {
+            require_pkce: next.require_pkce || old.require_pkce,
+            require_pushed_authorization_requests: next.require_pushed_authorization_requests
+                || old.require_pushed_authorization_requests,
+            dpop_bound_access_tokens: next.dpop_bound_access_tokens || old.dpop_bound_access_tokens,
+            fapi2: next.fapi2 || old.fapi2,
+            ..next
+        };
+        // What administrators made stays as strict, and as far-reaching, as they made it.
+        if old.user_id.is_some() {
+            if !next.grant_types.iter().all(|grant| old.may_use(*grant)) {
+                return Err(ClientError::Invalid("grant_types", "only an administrator adds grants".into()));
+            }
+            if next.is_public() && !old.is_public() {
+                let why = "only an administrator lets it go without a proof of who it is";
+                return Err(ClientError::Invalid("token_endpoint_auth_method", why.into()));
+            }
+        }
         // It grants nothing to itself.
         let granted = scope::permissions(&old.scopes);
         may_grant(&granted, &scope::permissions(&next.scopes))?;
@@ -180,7 +212,7 @@ pub async fn rotate_secret(
     tenant: &TenantScope,
     id: &ClientId,
     overlap: Option<u32>,
-    (actor, peer): (&Actor, &ClientInfo),
+    granter: Granter<'_>,
 ) -> Result<(Stored<Client>, SecretString, Timestamp), ClientError> {
     let overlap = overlap.unwrap_or(OVERLAP);
     if overlap > MAX_OVERLAP {
@@ -193,7 +225,8 @@ pub async fn rotate_secret(
         if !old.auth_methods.iter().any(|method: &AuthMethod| method.needs_secret()) {
             return Err(ClientError::NoSecret);
         }
-        let event = Event::new("client.secret_rotated", actor.clone(), id.as_str(), peer);
+        may_have(granter, &old.record)?;
+        let event = Event::new("client.secret_rotated", granter.actor.clone(), id.as_str(), granter.client);
         Ok((old.with_secret(&digest, (now, until)), event.with("overlap_seconds", overlap)))
     })
     .await?;

@@ -26,7 +26,7 @@ pub fn router() -> OpenApiRouter<AppState> {
 
 async fn signed_in(state: &AppState, tenant: &Tenant, headers: &HeaderMap) -> Result<Browser, ApiError> {
     let missing = || ApiError::new(ProblemKind::Unauthenticated, "NOT_AUTHENTICATED", "Not authenticated");
-    browser::signed_in(state, tenant, headers).await.ok_or_else(missing)
+    browser::signed_in_enough(state, tenant, headers).await.ok_or_else(missing)
 }
 
 fn handle(decision: &Decision) -> Result<&str, ApiError> {

@@ -62,7 +62,7 @@ impl ConsentView {
     /// What is asked under a handle.
     pub fn of(handle: &str, pending: &Pending) -> Self {
         let (client, user) = (&pending.client, &pending.browser.user);
-        let scopes = pending.transaction.request.scope.clone();
+        let scopes = pending.transaction.request.asked();
         let email = user.value_of(IdentifierKind::Email).map(|email| email.value.clone());
         let named = [&user.name, &email].into_iter().flatten().next().cloned();
         let display_name = named.unwrap_or_else(|| user.id.as_str().to_owned());

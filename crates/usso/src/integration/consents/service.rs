@@ -36,7 +36,7 @@ pub async fn is_needed(
     if client.is_first_party {
         return Ok(false);
     }
-    Ok(!covers(ctx.tenant, (&browser.user.id, &client.id), &request.scope).await?)
+    Ok(!covers(ctx.tenant, (&browser.user.id, &client.id), &request.asked()).await?)
 }
 
 /// Whether a user has allowed a client all of this.
@@ -98,7 +98,7 @@ pub async fn decide(
         Event::refused("consent.denied", actor, client.id.as_str(), ctx.peer).write(ctx.tenant).await?;
         return Redirection::refusal(&transaction.request, denied);
     }
-    remember(ctx, (&browser.user.id, &client.id), &transaction.request.scope).await?;
+    remember(ctx, (&browser.user.id, &client.id), &transaction.request.asked()).await?;
     authorize::finish(ctx, &transaction, &browser).await
 }
 

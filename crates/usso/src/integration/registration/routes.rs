@@ -6,6 +6,7 @@ use crate::access_control::permission::Permission;
 use crate::http::error::ErrorView;
 use crate::http::{ApiError, AppState, Json, OptionalCaller, Tenant, oauth};
 use crate::integration::clients::model::Client;
+use crate::integration::clients::routes::prepare_key;
 use crate::integration::clients::schema::{ClientMetadata, ClientView};
 use crate::tenant::Actor;
 use crate::tenant::verify::TokenError;
@@ -78,6 +79,7 @@ pub async fn register(
     let asked = tenant.asked();
     let ctx = state.context(&tenant.scope, &asked);
     let made = service(ctx, said, (&actor, letting.map(|caller| caller.scopes()))).await?;
+    prepare_key(&state, tenant.scope.id(), &made.client);
     let token = made.registration.expose_secret();
     Ok((StatusCode::CREATED, Json(view(&tenant, &made.client, (made.secret.as_ref(), token)))))
 }

@@ -30,7 +30,8 @@ pub async fn revoke(
         return Ok(());
     }
     let actor = Actor::Client { client: client.id.as_str().to_owned(), user: None };
-    if is_of_client(&claims) {
+    // The session an exchanged token came from is another client's.
+    if is_of_client(&claims) || claims.act.is_some() {
         return forbid(ctx, &claims, actor).await.map_err(Into::into);
     }
     if let Some(id) = claims.session_id.as_deref().and_then(|id| SessionId::parse(id).ok()) {

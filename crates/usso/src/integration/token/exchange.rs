@@ -40,7 +40,10 @@ pub(super) async fn exchange(
     let scope = narrowed(client, &claims, grant.scope)?;
     let workspace = claims.workspace_id.as_deref();
     let held = ctx.identity.held_in(ctx.tenant, (&browser.session, &browser.user), workspace).await?;
-    let held = held.ok_or_else(invalid)?;
+    let mut held = held.ok_or_else(invalid)?;
+    if !client.is_first_party {
+        held.roles.clear();
+    }
     let what = Issue {
         subject: Subject::User { session: &browser.session, user: &browser.user, held: &held },
         client,

@@ -127,6 +127,7 @@ pub(crate) async fn signed_as(
     changes::ensure(ctx.registry, ctx.tenant.id(), algorithm).await.map_err(|e| broken(e.to_string()))?;
     let tenant = ctx.registry.open(ctx.tenant.id()).await.map_err(|e| broken(e.to_string()))?;
     let tenant = tenant.ok_or_else(|| broken("the tenant is gone".to_owned()))?;
-    let token = tenant.profile().keys.sign_with(algorithm, typ, claims, now)?;
+    // As of now: the key signs from when it was made, which was after this began.
+    let token = tenant.profile().keys.sign_with(algorithm, typ, claims, ctx.tenant.now())?;
     token.ok_or_else(|| broken(format!("none for {algorithm}")))
 }

@@ -51,7 +51,7 @@ impl Handout for ForClient<'_> {
         let grant = own.ok_or_else(|| OauthError::from(SessionError::Token(TokenError::Invalid)))?;
         // Only the client's own proof keeps another from using the token of one that keeps no secret (RFC 9449 section 5).
         let is_bearers = match (grant.jkt.as_deref(), self.who.jkt) {
-            (Some(bound), Some(jkt)) => !grant.is_public || bound == jkt,
+            (Some(bound), Some(jkt)) => !(grant.is_public || self.who.client.is_public()) || bound == jkt,
             (Some(_), None) => false,
             (None, _) => true,
         };
@@ -77,9 +77,13 @@ impl Handout for ForClient<'_> {
         let Self { ctx, who, asked, audience } = self;
         let client = who.client;
         let held = ctx.identity.held_in(ctx.tenant, (&next, user), next.workspace_id.as_deref()).await?;
-        let held = held.ok_or(TokenError::Revoked)?;
+        let mut held = held.ok_or(TokenError::Revoked)?;
+        if !client.is_first_party {
+            held.roles.clear();
+        }
         let granted = next.grant.as_ref().map(|grant| grant.scope.clone()).unwrap_or_default();
-        let scope = asked.map_or(granted, <[String]>::to_vec);
+        // What was taken from the client since is gone.
+        let scope = client.allowed(&asked.map_or(granted, <[String]>::to_vec));
         let audience = audience.clone().or_else(|| next.aud.clone());
         let what = Issue {
             subject: Subject::User { session: &next, user, held: &held },

@@ -45,9 +45,9 @@ const OPENED: [(&str, &[&str]); 3] = [
     ("phone", &["phone_number", "phone_number_verified"]),
 ];
 
-/// Whether it is a claim a user may have here.
-pub fn is_known(name: &str) -> bool {
-    OPENED.iter().any(|(_, claims)| claims.contains(&name))
+/// The word of `scope` that opens a claim; none if a user has no such claim here.
+pub fn word_of(name: &str) -> Option<&'static str> {
+    OPENED.iter().find(|(_, claims)| claims.contains(&name)).map(|(word, _)| *word)
 }
 
 /// Every claim, for discovery.

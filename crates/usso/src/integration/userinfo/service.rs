@@ -9,6 +9,9 @@ use crate::integration::{Browser, Context, OauthCode, OauthError};
 use crate::tenant::verify::{Claims, TokenError, TokenType};
 use serde_json::{Map, Value, json};
 
+/// How long a signed answer is good, in seconds.
+const SIGNED_FOR: i64 = 300;
+
 /// What is known of a user, as the client wants it.
 #[derive(Debug)]
 pub enum Userinfo {
@@ -44,12 +47,17 @@ async fn delegated(
     if !scope.iter().any(|word| word == "openid") {
         return Err(insufficient());
     }
-    let single =
-        browser.session.grant.as_ref().map(|grant| grant.claims.userinfo.clone()).unwrap_or_default();
+    // Single claims were asked for, and allowed, by and for one client.
+    let grant = browser.session.grant.as_ref().filter(|grant| grant.client_id == client.id);
+    let single = grant.map(|grant| grant.claims.userinfo.clone()).unwrap_or_default();
     let told = about(browser, &words(&scope, &single));
     let Some(wanted) = client.userinfo_alg else { return Ok(Userinfo::Plain(told)) };
     let mut told = told;
-    let envelope = json!({"iss": ctx.issuer, "aud": client.id, "iat": ctx.tenant.now().unix_seconds()});
+    let now = ctx.tenant.now().unix_seconds();
+    // Its kind and its end keep it from passing for an access token anywhere (contract 2.3).
+    let envelope = json!({
+        "iss": ctx.issuer, "aud": client.id, "iat": now, "exp": now + SIGNED_FOR, "token_type": "userinfo",
+    });
     told.extend(envelope.as_object().cloned().unwrap_or_default());
     Ok(Userinfo::Signed(signed(ctx, signs_with(ctx, wanted), &told).await?))
 }

@@ -89,6 +89,8 @@ pub async fn revoke(
 /// # Errors
 /// When it can't be made or stored.
 pub async fn ensure(registry: &Registry, id: &TenantId, algorithm: Algorithm) -> Result<(), TenantError> {
+    // Making an RSA key takes a processor a while: whoever comes meanwhile waits for that one.
+    let _turn = registry.making_keys().lock().await;
     let current = get(registry, id).await?;
     let is_there = |tenant: &Tenant| {
         // As of now: another may have made one while this one was being made.

@@ -3,8 +3,8 @@
 //! Per identifier and kind of message there is a pause between two, and a few in a window (ruling D40); per client and per
 //! tenant there are budgets for whoever asks for many. All of them are durable and count whether the account exists or not.
 
-use crate::tenant::TenantScope;
 use crate::tenant::one_time::OneTime;
+use crate::tenant::{ClientInfo, TenantScope};
 use kernel::{Change, StorageError, Timestamp};
 use serde_json::json;
 use std::net::IpAddr;
@@ -29,7 +29,7 @@ pub async fn take(
     client: IpAddr,
 ) -> Result<Option<u64>, StorageError> {
     let per_day = tenant.profile().settings.messages_per_day;
-    let client = client.to_canonical().to_string();
+    let client = ClientInfo::network_of(client);
     let budgets = [
         (OneTime::id_for("message_pause", &[kind, identifier]), 1, PAUSE),
         (OneTime::id_for("messages_to", &[identifier]), PER_IDENTIFIER, WINDOW),

@@ -31,6 +31,25 @@ pub(super) fn check_parts(tenant: &Tenant, registry: &Registry) -> Result<(), Te
     }
 }
 
+/// Where each way's messages go, and the secrets that are shown there.
+const WAYS: [(&str, &[&str], &[&str]); 2] = [
+    ("email", &["smtp_host", "smtp_username", "use_tls"], &["smtp_password"]),
+    ("sms", &["provider", "base_url", "url", "account_sid"], &["auth_token", "api_key", "secret"]),
+];
+
+/// Takes out the secrets that were given for another place: who may change where messages go need not know them, and would
+/// have them sent there.
+pub(super) fn forget_moved(old: &Map<String, Value>, next: &mut Map<String, Value>) {
+    for (way, places, secrets) in WAYS {
+        let Some(Value::Object(before)) = old.get(way) else { continue };
+        let Some(Value::Object(now)) = next.get_mut(way) else { continue };
+        if places.iter().any(|name| before.get(*name) != now.get(*name)) {
+            // One that came with the change is sealed anew, and differs.
+            now.retain(|name, value| !secrets.contains(&name.as_str()) || before.get(name) != Some(value));
+        }
+    }
+}
+
 fn check_messaging(messaging: &Map<String, Value>) -> Result<(), TenantError> {
     /// What finds a mistake in the settings of one way.
     type Check = fn(&Map<String, Value>) -> Result<(), Wrong>;

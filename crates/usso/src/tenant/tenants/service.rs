@@ -10,7 +10,7 @@ use crate::tenant::sealed::{self, SecretError};
 use crate::tenant::settings::Config;
 use crate::tenant::tenants::domains::service::{check_domains, kept};
 use crate::tenant::tenants::model::{Domain, Tenant};
-use crate::tenant::tenants::parts::{check_parts, check_shared};
+use crate::tenant::tenants::parts::{check_parts, check_shared, forget_moved};
 use crate::tenant::tenants::schema::{CreateTenant, UpdateTenant};
 use crate::tenant::{Actor, ClientInfo, TenantScope};
 use kernel::problem::FieldError;
@@ -395,6 +395,7 @@ impl Prepared {
         ] {
             merge(target, patch.clone().unwrap_or_default());
         }
+        forget_moved(&old.messaging, &mut next.messaging);
         // Only then: a tenant from before these rules can be renamed and switched off as it is.
         if self.touches_parts() {
             check_parts(&next, registry)?;

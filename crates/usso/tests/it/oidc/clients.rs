@@ -298,3 +298,20 @@ async fn an_inactive_client_may_nothing() {
     oauth_error(&rp.token(&CREDENTIALS).await, 401, "invalid_client");
     app.anonymous().with_token(&token).get("/me").await.problem(401, "TOKEN_REVOKED");
 }
+
+#[tokio::test]
+async fn a_client_that_holds_more_is_not_changed_given_a_secret_or_made_by_who_holds_less() {
+    let app = TestApp::new().await;
+    let admin = app.system_admin().await;
+    let strong = json!({"grant_types": ["client_credentials"], "redirect_uris": [], "scope": "delete:users"});
+    let strong = admin.post("/oauth/clients", strong).await.expect(201);
+    let alice = app.user("alice").await;
+    app.change_user(&alice, |user| user.scopes = vec!["manage:sso/oauth-clients".to_owned()]).await;
+    let alice = alice.again().await;
+    let one = format!("/oauth/clients/{}", strong.str("id"));
+    alice.post(&format!("{one}/rotate-secret"), ()).await.problem(403, "SCOPE_NOT_DELEGABLE");
+    alice.patch(&one, json!({"client_name": "Mine"})).await.problem(403, "SCOPE_NOT_DELEGABLE");
+    // A first-party client names its users' roles, and asks nobody.
+    let own = json!({"redirect_uris": [CALLBACK], "scope": "openid", "is_first_party": true});
+    alice.post("/oauth/clients", own).await.problem(403, "SCOPE_NOT_DELEGABLE");
+}

@@ -167,3 +167,27 @@ async fn authz_12_prompt_none_never_shows_a_page() {
         refused(&own.authorize(&browser, &[("prompt", prompt)]).await, "invalid_request");
     }
 }
+
+#[tokio::test]
+async fn authz_19_single_claims_are_asked_for_and_are_no_way_around_what_a_client_may() {
+    let app = TestApp::new().await;
+    let admin = app.system_admin().await;
+    let claims = r#"{"userinfo":{"email":null,"phone_number":null},"id_token":{"email":null}}"#;
+    let (rp, browser) = (Rp::foreign(&admin).await, signed_in(&app, "alice").await);
+    let first = rp.authorize(&browser, &[("scope", "openid")]).await;
+    browser.post(&format!("/oauth/consent?state={}&consent=true", handle(&first)), ()).await.expect(200);
+    assert!(back(&rp.authorize(&browser, &[("scope", "openid")]).await).contains_key("code"));
+    // The address was not allowed yet: asked for, by its name.
+    let more = [("scope", "openid"), ("claims", claims)];
+    let silent = [("scope", "openid"), ("claims", claims), ("prompt", "none")];
+    refused(&rp.authorize(&browser, &silent).await, "consent_required");
+    let asked = rp.authorize(&browser, &more).await;
+    let shown = browser.get(&format!("/oauth/consent?state={}", handle(&asked))).await.expect(200);
+    assert_eq!(shown["scopes"], json!(["openid", "email", "phone"]));
+    // A client that may not ask for the address doesn't get it by another name.
+    let modest = Rp::new(&admin, json!({"scope": "openid"})).await;
+    let tokens = modest.tokens(&browser, &more).await;
+    assert!(crate::oidc::claims(tokens.str("id_token"))["email"].is_null());
+    let told = modest.userinfo(tokens.str("access_token")).await.expect(200);
+    assert!(told["email"].is_null() && told["phone_number"].is_null(), "{}", told.text());
+}

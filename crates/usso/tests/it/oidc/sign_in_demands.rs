@@ -110,3 +110,13 @@ async fn a_session_in_somebodys_name_gives_no_client_anything() {
     let answer = who.get(&format!("ROOT/oauth/authorize?{}", rp.request(&[("prompt", "none")]))).await;
     refused(&answer, "login_required");
 }
+
+#[tokio::test]
+async fn mfa_01_an_open_session_of_one_factor_gets_no_code_once_two_are_required() {
+    let app = TestApp::new().await;
+    let (rp, browser) = (Rp::public(&app.system_admin().await).await, signed_in(&app, "alice").await);
+    assert!(back(&rp.authorize(&browser, &[("prompt", "none")]).await).contains_key("code"));
+    app.configure("org_default", json!({"require_mfa": true})).await;
+    refused(&rp.authorize(&browser, &[("prompt", "none")]).await, "login_required");
+    assert!(location(&rp.authorize(&browser, &[]).await).starts_with("/login?"));
+}

@@ -107,3 +107,18 @@ async fn a_link_signs_nobody_out() {
     browser.post_form("/logout", &[]).await.expect(403, "FORM_EXPIRED");
     assert_eq!(who(&browser).await, "bob@example.com");
 }
+
+#[tokio::test]
+async fn an_access_token_is_not_worth_a_session_to_go_on_with() {
+    let app = TestApp::new().await;
+    let alice = app.user("alice").await;
+    // A program that was given it, and a browser that has nothing but the access cookie.
+    let program = app.anonymous().with_token(alice.access()).with_header("accept", "text/html");
+    let answer = program.get("ROOT/signed-in").await.expect(200);
+    assert!(answer.cookies().iter().all(|cookie| cookie.name != "usso-accounts"));
+    let browser = app.browser();
+    browser.keep("usso-access-token", alice.access());
+    let page = browser.open("/signed-in").await.expect(200, "alice@example.com");
+    assert!(page.has("alice@example.com"));
+    assert!(browser.cookie("usso-accounts").is_none());
+}
