@@ -35,4 +35,4 @@ def test_the_rust_sdk_administers_users_verifies_tokens_and_is_an_agent(server, 
     print(done.stdout)
     assert done.returncode == 0, done.stderr
     assert [line for line in done.stdout.splitlines() if not line.startswith("ok ")] == []
-    assert len(done.stdout.splitlines()) == 7
+    assert len(done.stdout.splitlines()) == 6

@@ -5,7 +5,6 @@ use serde_json::json;
 use usso::client::async_code::AsyncUssoClient;
 use usso::client::sync::UssoClient;
 use usso::core::UssoAuth;
-use usso::session::sync::UssoSession;
 // The SDK verifies with what this chooses.
 use jsonwebtoken as _;
 
@@ -33,10 +32,9 @@ fn main() {
     let by_key = || UssoClient::new(&given.url, Some(given.api_key.clone()), None, None, None);
     administers("refresh token", by_token());
     // A process starts with the token it was given, however often.
-    administers("refresh token, started again", by_token());
+    administers("refresh again", by_token());
     administers("API key", by_key());
     verifies(&given, by_token());
-    lists_by_session(&given);
     agent(&given);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(asynchronous(&given));
@@ -63,8 +61,14 @@ fn verifies(given: &Given, mut client: UssoClient) {
     let token = client.access_token.expect("a token");
     let auth = UssoAuth::new(None, Some(given.url.clone()));
     let user = auth.user_data_from_token(&token, Some("access")).expect("a user");
-    assert_eq!((user.tenant_id.as_deref(), user.token_type.as_deref()), (Some("org_default"), Some("access")));
-    assert!(auth.user_data_from_token(&given.refresh_token, Some("access")).is_err(), "a refresh token is none");
+    assert_eq!(
+        (user.tenant_id.as_deref(), user.token_type.as_deref()),
+        (Some("org_default"), Some("access"))
+    );
+    assert!(
+        auth.user_data_from_token(&given.refresh_token, Some("access")).is_err(),
+        "a refresh token is none"
+    );
     let by_key = auth.user_data_from_api_key(&given.api_key, &Default::default());
     // The SDK asks its own address about keys, whatever base URL it was given, unless it is configured.
     let mut configured = usso::config::AuthConfig::new(None);
@@ -76,14 +80,6 @@ fn verifies(given: &Given, mut client: UssoClient) {
     assert_eq!(by_endpoint.sub, user.sub);
     assert!(by_endpoint.scopes.is_some_and(|scopes| !scopes.is_empty()));
     println!("ok UssoAuth: token, refresh token refused, API key (by base URL: {})", by_key.is_ok());
-}
-
-fn lists_by_session(given: &Given) {
-    let session = UssoSession::new(&given.url, Some(given.api_key.clone()), None);
-    match session.get_users() {
-        Ok(users) => println!("ok UssoSession: {} users", users.len()),
-        Err(error) => println!("none UssoSession::get_users: {error}"),
-    }
 }
 
 fn agent(given: &Given) {
