@@ -3,7 +3,7 @@
 //! They call the services the JSON API calls and hold no rules of their own. Each is rendered here, from a template that was
 //! checked when this was compiled, and works without JavaScript but for passkeys and the waiting for a QR code. A form is
 //! answered by a redirection (303) or, if something is wrong with it, by itself with what is wrong. What a page knows
-//! between two requests travels sealed in its address or form ([`flow`]), or in the token of the unfinished sign-in.
+//! between two requests travels sealed in its address or form (`flow`), or in the token of the unfinished sign-in.
 
 mod account;
 mod assets;

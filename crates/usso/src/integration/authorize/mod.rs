@@ -10,7 +10,7 @@
 //! respond.rs      the way back, page.rs when it is a form
 //! ```
 //!
-//! [`begin`] reads a request, [`resume`] finds one that waits, and both [`proceed`]: somebody must be signed in, as recently
+//! [`begin`] reads a request, [`resume`] finds one that waits, and both `proceed`: somebody must be signed in, as recently
 //! and as whom the request says; they must have consented; then there is a code. What a page must do in between, a [`Step`]
 //! says; the page does it and comes back with the handle.
 
