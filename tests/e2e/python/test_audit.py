@@ -4,7 +4,7 @@ import asyncio
 import json
 
 from harness import SYSTEM_PASSWORD, run
-from usso.scope_catalog import put_scope_catalog, scopes_from_resource_paths
+from usso.scope_catalog import put_scope_catalog, register_scope_catalog, scopes_from_resource_paths
 
 EVENTS = 1_001
 
@@ -49,10 +49,31 @@ def test_who_has_only_the_public_key_sees_whether_the_log_was_cut(server, api, t
 
 
 def test_a_service_replaces_its_catalog_with_the_sdk(server, api):
-    """`register_scope_catalog` gets its token from `/oauth/token`; this is the part after it."""
+    """With a token that is at hand."""
     token = api.login("admin", SYSTEM_PASSWORD)["access_token"]
     scopes = scopes_from_resource_paths(["media/media/files"], labels={"media/media/files": {"label": "Files"}})
     call = put_scope_catalog(usso_base_url=server.url, service="media", scopes=scopes, access_token=token)
     asyncio.run(call)
     shown = api.get("/scope-catalog/media", token).json()
     assert {entry["scope"] for entry in shown["scopes"]} == {"read:media/media/files", "manage:media/media/files"}
+
+
+def test_a_service_registers_its_scopes_by_its_client_credentials(server, api):
+    headers = {"Authorization": f"Bearer {api.login('admin', SYSTEM_PASSWORD)['access_token']}"}
+    said = {"client_name": "Catalogue", "grant_types": ["client_credentials"], "redirect_uris": [],
+            "token_endpoint_auth_method": "client_secret_post", "scope": "manage:scope-catalog"}
+    made = api.http.post("/oauth/clients", json=said, headers=headers)
+    assert made.status_code == 201, made.text
+    client = made.json()
+
+    def register(secret):
+        scopes = scopes_from_resource_paths(["shop/orders/baskets"])
+        call = register_scope_catalog(service="shop", scopes=scopes, usso_base_url=server.url,
+                                      client_id=client["client_id"], client_secret=secret)
+        return asyncio.run(call)
+
+    assert register("not-the-secret") is False
+    assert api.http.get("/scope-catalog/shop", headers=headers).status_code == 404
+    assert register(client["client_secret"]) is True
+    shown = api.http.get("/scope-catalog/shop", headers=headers).json()
+    assert {entry["scope"] for entry in shown["scopes"]} == {"read:shop/orders/baskets", "manage:shop/orders/baskets"}

@@ -174,6 +174,7 @@ pub const CODES: &[(&str, u16, &str)] = &[
     ),
     ("INVALID_TARGET", 400, "OAuth: a resource this client may not ask a token for."),
     ("LOGIN_REQUIRED", 400, "OAuth: the user must sign in, and no page may be shown."),
+    ("REGISTRATION_NOT_SUPPORTED", 400, "OAuth: clients don't register in an authorization request."),
     ("REQUEST_NOT_SUPPORTED", 400, "OAuth: request objects are not read."),
     ("REQUEST_URI_NOT_SUPPORTED", 400, "OAuth: request objects are not fetched."),
     ("UNAUTHORIZED_CLIENT", 400, "OAuth: the client is not registered for this."),
@@ -277,6 +278,11 @@ impl ApiError {
     /// Its stable name.
     pub fn code(&self) -> &'static str {
         self.code
+    }
+
+    /// The member of the body that is to blame, if one is.
+    pub fn member(&self) -> Option<&str> {
+        self.fields.first().and_then(|field| field.loc.get(1)).map(AsRef::as_ref)
     }
 
     /// Its sentence.

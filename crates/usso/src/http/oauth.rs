@@ -5,7 +5,7 @@ use http::{HeaderMap, header};
 use kernel::ProblemKind;
 
 /// Codes that are the standards' own, in their spelling.
-const STANDARD: [&str; 24] = [
+const STANDARD: [&str; 25] = [
     "AUTHORIZATION_PENDING",
     "EXPIRED_TOKEN",
     "INVALID_CLIENT_METADATA",
@@ -23,6 +23,7 @@ const STANDARD: [&str; 24] = [
     "INVALID_SCOPE",
     "INVALID_TARGET",
     "LOGIN_REQUIRED",
+    "REGISTRATION_NOT_SUPPORTED",
     "REQUEST_NOT_SUPPORTED",
     "REQUEST_URI_NOT_SUPPORTED",
     "UNAUTHORIZED_CLIENT",

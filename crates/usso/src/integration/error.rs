@@ -37,6 +37,8 @@ pub enum OauthCode {
     /// OpenID Connect Core §3.1.2.6.
     AccountSelectionRequired,
     /// OpenID Connect Core §3.1.2.6.
+    RegistrationNotSupported,
+    /// OpenID Connect Core §3.1.2.6.
     RequestNotSupported,
     /// OpenID Connect Core §3.1.2.6.
     RequestUriNotSupported,
@@ -75,6 +77,7 @@ impl OauthCode {
             Self::LoginRequired => "login_required",
             Self::ConsentRequired => "consent_required",
             Self::AccountSelectionRequired => "account_selection_required",
+            Self::RegistrationNotSupported => "registration_not_supported",
             Self::RequestNotSupported => "request_not_supported",
             Self::RequestUriNotSupported => "request_uri_not_supported",
             Self::UnmetAuthenticationRequirements => "unmet_authentication_requirements",
@@ -103,6 +106,7 @@ impl OauthCode {
             Self::LoginRequired => "LOGIN_REQUIRED",
             Self::ConsentRequired => "CONSENT_REQUIRED",
             Self::AccountSelectionRequired => "ACCOUNT_SELECTION_REQUIRED",
+            Self::RegistrationNotSupported => "REGISTRATION_NOT_SUPPORTED",
             Self::RequestNotSupported => "REQUEST_NOT_SUPPORTED",
             Self::RequestUriNotSupported => "REQUEST_URI_NOT_SUPPORTED",
             Self::UnmetAuthenticationRequirements => "UNMET_AUTHENTICATION_REQUIREMENTS",

@@ -20,6 +20,7 @@
 
 pub mod access;
 pub mod authorize;
+pub mod budget;
 pub mod clients;
 pub mod consents;
 pub mod device;

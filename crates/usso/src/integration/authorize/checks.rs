@@ -120,7 +120,7 @@ fn response_mode(draft: &mut Draft<'_>) -> Result<(), OauthError> {
     }
 }
 
-/// Ignoring them would answer another request than was made (Core §6.1, RFC 9101 §10.3).
+/// Ignoring them would answer another request than was made (Core §6.1, §7.2.1, RFC 9101 §10.3).
 fn request_objects(draft: &mut Draft<'_>) -> Result<(), OauthError> {
     let refused = |code, detail: &'static str| Err(OauthError::Refused(code, detail.into()));
     if draft.params.has("request") {
@@ -128,6 +128,9 @@ fn request_objects(draft: &mut Draft<'_>) -> Result<(), OauthError> {
     }
     if draft.params.has("request_uri") {
         return refused(OauthCode::RequestUriNotSupported, "Request objects are not fetched here");
+    }
+    if draft.params.has("registration") {
+        return refused(OauthCode::RegistrationNotSupported, "Clients don't register in a request here");
     }
     Ok(())
 }

@@ -27,7 +27,7 @@ use super::clients::model::Client;
 use super::clients::service as clients;
 use super::consents::service as consents;
 use super::par::service as par;
-use super::{Browser, Context, OauthCode, OauthError};
+use super::{Browser, Context, OauthCode, OauthError, budget};
 use kernel::Stored;
 use protocol::oauth::Params;
 use respond::Redirection;
@@ -132,13 +132,13 @@ async fn proceed(
         (_, Some(Obstacle::AnotherUser)) => return refuse(&transaction, OauthCode::LoginRequired),
         (Some(browser), None) => browser,
         _ if request.prompt.none => return refuse(&transaction, OauthCode::LoginRequired),
-        _ => return pause(ctx, (transaction, client), kept).await.map(Step::SignIn),
+        _ => return pause(ctx, (transaction, client), kept, browser).await.map(Step::SignIn),
     };
     if consents::is_needed(ctx, (request, client), browser).await? {
         if request.prompt.none {
             return refuse(&transaction, OauthCode::ConsentRequired);
         }
-        return pause(ctx, (transaction, client), kept).await.map(Step::Consent);
+        return pause(ctx, (transaction, client), kept, Some(browser)).await.map(Step::Consent);
     }
     if let Some((_, waiting)) = kept
         && !waiting.take(ctx.tenant).await?
@@ -181,10 +181,16 @@ async fn pause(
     ctx: Context<'_>,
     (transaction, client): (Transaction, &Arc<Stored<Client>>),
     kept: Option<(&str, &Waiting)>,
+    browser: Option<&Browser>,
 ) -> Result<Pause, OauthError> {
     let handle = match kept {
         Some((handle, _)) => handle.to_owned(),
-        None => transaction::keep(ctx.tenant, &transaction).await?,
+        None => {
+            if browser.is_none() {
+                budget::room(ctx, "authorization_request").await?;
+            }
+            transaction::keep(ctx.tenant, &transaction).await?
+        }
     };
     Ok(Pause { handle, transaction, client: client.clone() })
 }

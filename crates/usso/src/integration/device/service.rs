@@ -8,7 +8,7 @@ use crate::integration::clients::authenticate::authenticate;
 use crate::integration::clients::model::GrantType;
 use crate::integration::token::request::{asked_scope, once};
 use crate::integration::token::{Call, possession};
-use crate::integration::{Context, OauthCode, OauthError};
+use crate::integration::{Context, OauthCode, OauthError, budget};
 use crate::tenant::audit::Event;
 use crate::tenant::one_time::OneTime;
 use crate::tenant::{Actor, ClientInfo, TenantScope};
@@ -127,6 +127,7 @@ pub async fn ask(ctx: Context<'_>, call: Call<'_>) -> Result<Made, OauthError> {
     if scope.is_empty() && !asked.is_empty() {
         return Err(OauthError::invalid_scope("This client may ask for none of these"));
     }
+    budget::room_for(ctx, &client, "device_request").await?;
     let jkt = possession::pushed(ctx, &client, call.proof).await?;
     let wanted = Wanted { client_id: client.id.clone(), scope, jkt };
     request(ctx.tenant, wanted, ctx.peer).await.map_err(OauthError::from)

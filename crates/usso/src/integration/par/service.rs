@@ -3,7 +3,7 @@
 use crate::integration::authorize::{checks, target};
 use crate::integration::clients::authenticate::authenticate;
 use crate::integration::token::{Call, possession, request::once};
-use crate::integration::{Context, OauthCode, OauthError};
+use crate::integration::{Context, OauthCode, OauthError, budget};
 use crate::tenant::TenantScope;
 use crate::tenant::one_time::OneTime;
 use kernel::{ClientId, StorageError};
@@ -57,6 +57,7 @@ pub async fn push(ctx: Context<'_>, call: Call<'_>) -> Result<String, OauthError
     let request = Params::of(params.clone());
     let target = target::find(ctx, &request).await?;
     checks::run(ctx, (&request, Some("")), &target)?;
+    budget::room_for(ctx, &client, "pushed_request").await?;
     let reference = b64url::encode(ctx.tenant.token::<32>());
     let pushed = Pushed { client_id: client.id.clone(), params };
     let record = OneTime {

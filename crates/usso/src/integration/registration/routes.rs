@@ -4,13 +4,14 @@ use super::service::{own, register as service, remove, replace};
 use crate::access_control::operations::permission;
 use crate::access_control::permission::Permission;
 use crate::http::error::ErrorView;
-use crate::http::{ApiError, AppState, Json, OptionalCaller, Tenant, oauth};
+use crate::http::{ApiError, AppState, Json, OptionalCaller, Tenant, json, oauth};
 use crate::integration::clients::model::Client;
 use crate::integration::clients::routes::prepare_key;
 use crate::integration::clients::schema::{ClientMetadata, ClientView};
+use crate::integration::error::{OauthCode, OauthError};
 use crate::tenant::Actor;
 use crate::tenant::verify::TokenError;
-use axum::extract::{Path, State};
+use axum::extract::{FromRequest, Path, Request, State};
 use http::{HeaderMap, StatusCode};
 use kernel::Stored;
 use secrecy::{ExposeSecret, SecretString};
@@ -39,6 +40,24 @@ pub struct RegisteredView {
     pub registration_access_token: String,
     /// … here.
     pub registration_client_uri: String,
+}
+
+/// What a client says of itself, in JSON. A member of a wrong type is called what RFC 7591 §3.2.2 calls a wrong value.
+pub struct Said(ClientMetadata);
+
+impl FromRequest<AppState> for Said {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
+        json::parse(&json::read_json(request, state).await?).map(Self).map_err(|wrong| {
+            let code = match wrong.member() {
+                None => return wrong,
+                Some("redirect_uris") => OauthCode::InvalidRedirectUri,
+                Some(_) => OauthCode::InvalidClientMetadata,
+            };
+            OauthError::Refused(code, wrong.detail().to_owned().into()).into()
+        })
+    }
 }
 
 fn view(tenant: &Tenant, client: &Stored<Client>, secrets: (Option<&SecretString>, &str)) -> RegisteredView {
@@ -71,7 +90,7 @@ pub async fn register(
     State(state): State<AppState>,
     tenant: Tenant,
     OptionalCaller(caller): OptionalCaller,
-    Json(said): Json<ClientMetadata>,
+    Said(said): Said,
 ) -> Result<(StatusCode, Json<RegisteredView>), ApiError> {
     let own = [("tenant_id", tenant.scope.id().as_str())];
     let letting = caller.as_ref().filter(|caller| caller.may(CREATE, &own));
@@ -112,7 +131,7 @@ pub async fn put(
     tenant: Tenant,
     Path(id): Path<String>,
     headers: HeaderMap,
-    Json(said): Json<ClientMetadata>,
+    Said(said): Said,
 ) -> Result<Json<RegisteredView>, ApiError> {
     let asked = tenant.asked();
     let (ctx, token) = (state.context(&tenant.scope, &asked), bearer(&headers)?);

@@ -150,6 +150,7 @@ async fn authz_17_request_objects_are_refused_and_not_ignored() {
     refused(&rp.authorize(&browser, &[("request", "e30.e30.")]).await, "request_not_supported");
     let uri = [("request_uri", "https://app.example.com/request.jwt")];
     refused(&rp.authorize(&browser, &uri).await, "request_uri_not_supported");
+    refused(&rp.authorize(&browser, &[("registration", "{}")]).await, "registration_not_supported");
 }
 
 #[tokio::test]

@@ -180,3 +180,27 @@ async fn the_fapi_2_profile_needs_pushed_requests_proof_keys_and_bound_tokens() 
         admin.post("/oauth/clients", wrong).await.problem(400, "VALIDATION_ERROR");
     }
 }
+
+#[tokio::test]
+async fn what_strangers_make_us_keep_is_limited_for_each_network() {
+    let app = TestApp::new().await;
+    let admin = app.system_admin().await;
+    let own = Rp::new(&admin, json!({})).await;
+    let public = Rp::new(&admin, json!({"token_endpoint_auth_method": "none"})).await;
+    for _ in 0..500 {
+        public.post("par", &request()).await.is(201);
+    }
+    let answer = public.post("par", &request()).await;
+    assert_eq!(answer.status, 429);
+    assert!(answer.header("retry-after").is_some());
+    // Whoever says who it is isn't held up by them, nor is another kind of request.
+    own.post("par", &request()).await.is(201);
+    let browser = app.browser();
+    for _ in 0..500 {
+        assert!(back(&own.authorize(&browser, &[]).await).contains_key("state"));
+    }
+    assert_eq!(own.authorize(&browser, &[]).await.status, 429);
+    own.authorize(&signed_in(&app, "alice").await, &[]).await.is(303);
+    app.clock.advance(Duration::from_secs(601));
+    public.post("par", &request()).await.is(201);
+}

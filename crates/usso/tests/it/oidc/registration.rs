@@ -78,7 +78,9 @@ async fn cli_09_what_a_client_says_of_itself_is_checked() {
     {
         oauth_error(&register(&who, json!({"redirect_uris": [uri]})).await, 400, "invalid_redirect_uri");
     }
-    oauth_error(&register(&who, json!({"redirect_uris": []})).await, 400, "invalid_redirect_uri");
+    for uris in [json!([]), json!("https://app.example/cb"), json!([7]), json!({"a": "b"})] {
+        oauth_error(&register(&who, json!({"redirect_uris": uris})).await, 400, "invalid_redirect_uri");
+    }
     for wrong in [
         json!({"logo_uri": "javascript:alert(1)"}),
         json!({"jwks_uri": "http://app.example/jwks"}),
@@ -91,6 +93,10 @@ async fn cli_09_what_a_client_says_of_itself_is_checked() {
         json!({"id_token_signed_response_alg": "none"}),
         json!({"token_endpoint_auth_method": "private_key_jwt"}),
         json!({"contacts": [""]}),
+        json!({"contacts": "someone@app.example"}),
+        json!({"client_name": ["app"]}),
+        json!({"grant_types": "authorization_code"}),
+        json!({"jwks": "none"}),
     ] {
         oauth_error(&register(&who, wrong.clone()).await, 400, "invalid_client_metadata");
     }
