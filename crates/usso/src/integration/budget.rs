@@ -30,10 +30,6 @@ pub async fn room(ctx: Context<'_>, purpose: &'static str) -> Result<(), OauthEr
 ///
 /// # Errors
 /// As [`room`].
-pub async fn room_for(
-    ctx: Context<'_>,
-    client: &Client,
-    purpose: &'static str,
-) -> Result<(), OauthError> {
+pub async fn room_for(ctx: Context<'_>, client: &Client, purpose: &'static str) -> Result<(), OauthError> {
     if client.is_public() { room(ctx, purpose).await } else { Ok(()) }
 }
