@@ -2,9 +2,10 @@
 (() => {
   const box = document.getElementById("telegram");
   if (!box) return;
-  const { start, submit, next, more, failed } = box.dataset;
+  const { start, submit, next, more, failed, expected } = box.dataset;
   const found = /[#&]tgAuthResult=([^&]+)/.exec(location.hash);
-  if (!found) {
+  // What nobody here was sent for counts for nothing: it may be somebody else's.
+  if (!found || expected !== "true") {
     location.replace(start);
     return;
   }

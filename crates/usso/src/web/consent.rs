@@ -21,6 +21,8 @@ struct ConsentPage<'a> {
     change: String,
     scopes: Vec<(String, String)>,
     lifetime: String,
+    warning: Option<String>,
+    goes_to: String,
     action: String,
     handle: &'a str,
     links: Vec<(String, &'static str)>,
@@ -38,6 +40,14 @@ pub fn told(page: &Page, scope: &[String]) -> Vec<(String, String)> {
         other => page.put(t.scope_other, &[("scope", other)]),
     };
     scope.iter().map(|word| (word.clone(), text(word))).collect()
+}
+
+/// The part of a redirection URI that tells a person where it leads: the host, or the scheme of an application's own.
+fn host(redirect_uri: &str) -> &str {
+    match redirect_uri.split_once("://") {
+        Some(("http" | "https", rest)) => rest.split(['/', '?', '#']).next().unwrap_or(rest),
+        _ => redirect_uri.split(':').next().unwrap_or(redirect_uri),
+    }
 }
 
 /// The way to sign in and back to a request that waits.
@@ -90,6 +100,12 @@ fn render(page: &Page, handle: &str, waiting: &Pending) -> Result<Response, ApiE
         change: page.with("/accounts", &[("return_to", way_back.as_str())]),
         scopes: told(page, scope),
         lifetime,
+        warning: client
+            .registration_digest
+            .as_ref()
+            .map(|_| page.put(page.t.consent_unknown, &[("client", client.title())])),
+        goes_to: page
+            .put(page.t.consent_goes_to, &[("host", host(&waiting.transaction.request.redirect_uri))]),
         action: page.at("/consent"),
         handle,
         links: links.into_iter().flatten().collect(),

@@ -41,6 +41,11 @@ impl Secret {
         &self.token
     }
 
+    /// Whether a token is this browser's: it comes back from where it was sent with it.
+    pub fn made(&self, tenant: &Tenant, token: &str) -> bool {
+        !self.is_new && is_token(tenant, &self.value, token)
+    }
+
     /// Has the browser keep it.
     pub fn keep(&self, headers: &mut HeaderMap, tenant: &Tenant) {
         if self.is_new {

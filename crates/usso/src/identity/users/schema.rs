@@ -70,6 +70,12 @@ pub struct CredentialView {
     pub name: Option<String>,
     /// What it is called at its provider; a passkey's id.
     pub external_id: Option<String>,
+    /// When somebody last signed in with it, if that is kept: passkeys tell.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub last_used_at: Option<Timestamp>,
+    /// Always null: a credential is good until it is removed.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub expires_at: Option<Timestamp>,
     /// Whether it may be used.
     pub is_active: bool,
     /// Always false.
@@ -242,6 +248,7 @@ pub fn identifier_view(tenant_id: &str, user: &Stored<User>, own: &UserIdentifie
 
 /// A credential of a user.
 pub fn credential_view(tenant_id: &str, user: &Stored<User>, credential: &Credential) -> CredentialView {
+    let last_used_at = credential.data.get("last_used_at").cloned();
     CredentialView {
         id: credential.id.clone(),
         uid: credential.id.clone(),
@@ -250,6 +257,8 @@ pub fn credential_view(tenant_id: &str, user: &Stored<User>, credential: &Creden
         provider: credential.provider.clone().unwrap_or_else(|| "internal".to_owned()),
         name: credential.name.clone(),
         external_id: credential.external_id.clone(),
+        last_used_at: last_used_at.and_then(|at| serde_json::from_value(at).ok()),
+        expires_at: None,
         is_active: credential.is_active,
         is_deleted: false,
         user_id: user.id.as_str().to_owned(),

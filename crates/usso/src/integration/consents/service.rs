@@ -8,6 +8,7 @@ use crate::integration::authorize::respond::Redirection;
 use crate::integration::authorize::transaction::Transaction;
 use crate::integration::authorize::{self};
 use crate::integration::clients::model::Client;
+use crate::integration::par::service as par;
 use crate::integration::{Browser, Context, OauthCode, OauthError};
 use crate::tenant::audit::Event;
 use crate::tenant::verify::TokenError;
@@ -96,6 +97,10 @@ pub async fn decide(
         let denied = OauthError::Refused(OauthCode::AccessDenied, "The user did not allow it".into());
         let actor = Actor::User(browser.user.id.as_str().to_owned());
         Event::refused("consent.denied", actor, client.id.as_str(), ctx.peer).write(ctx.tenant).await?;
+        // What was pushed is answered by that, too (RFC 9126 section 7.3).
+        if let Some(id) = &transaction.request.pushed {
+            par::use_up(ctx.tenant, id).await?;
+        }
         return Redirection::refusal(&transaction.request, denied);
     }
     remember(ctx, (&browser.user.id, &client.id), &transaction.request.asked()).await?;

@@ -17,6 +17,9 @@ struct TelegramPage<'a> {
     next: String,
     more: String,
     back: String,
+    /// Whether this browser was sent to Telegram from here: what it brings is worth something only then. Otherwise
+    /// somebody else could have sent it here with a sign-in of theirs.
+    is_expected: bool,
 }
 
 /// Sends the browser to Telegram, and takes what it comes back with: in the fragment, which only a script reads.
@@ -25,7 +28,9 @@ pub async fn telegram(page: Page) -> Result<Response, ApiError> {
     let flow = page.flow().unwrap_or_default();
     let return_to = flow.return_to.clone().or_else(|| page.return_to()).unwrap_or_default();
     let params = [("return_to", return_to.as_str())];
-    let own = page.with("/login/telegram", &params);
+    let is_expected = page.param("state").is_some_and(|state| page.secret.made(&page.tenant, &state));
+    let own =
+        page.with("/login/telegram", &[("return_to", return_to.as_str()), ("state", page.secret.token())]);
     let origin = crate::http::csrf::origin_of(&page.issuer).unwrap_or_default();
     let query = form_urlencoded::Serializer::new(String::new())
         .extend_pairs([
@@ -41,6 +46,7 @@ pub async fn telegram(page: Page) -> Result<Response, ApiError> {
         next: page.with("/signed-in", &params),
         more: page.with("/login/factor", &params),
         back: page.with("/login", &params),
+        is_expected,
     };
     page.show(StatusCode::OK, &view)
 }

@@ -172,6 +172,8 @@ pub static EN: Texts = Texts {
     consent_allow: "Allow",
     consent_deny: "Deny",
     consent_while: "Each access lasts {minutes} minutes, while you are signed in. You can take it back at any time.",
+    consent_goes_to: "Either way you go on to {host}.",
+    consent_unknown: "{client} registered itself. Nobody here has checked who is behind it.",
     consent_away: "It keeps this access for {days} days, also while you are away. You can take it back at any time.",
     scope_openid: "know who you are",
     scope_profile: "see your name and picture",

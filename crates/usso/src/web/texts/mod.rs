@@ -348,6 +348,10 @@ pub struct Texts {
     pub consent_while: &'static str,
     /// How long; {days}.
     pub consent_away: &'static str,
+    /// Where the answer goes; `{host}`.
+    pub consent_goes_to: &'static str,
+    /// Of a client that registered itself; `{client}`.
+    pub consent_unknown: &'static str,
     /// What a scope allows.
     pub scope_openid: &'static str,
     /// What a scope allows.

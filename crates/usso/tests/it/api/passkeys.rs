@@ -48,6 +48,7 @@ async fn a_passkey_is_registered_and_signs_in() {
         (&json!("webauthn"), &json!("webauthn"), &json!("My phone"))
     );
     assert_eq!((&kept["external_id"], &kept["user_id"]), (&made["id"], &json!(alice.id())));
+    assert!(kept["last_used_at"].is_null());
     assert!(!kept.text().contains("cred") || kept["data"].is_null(), "what is kept stays on the server");
 
     let asked = options(&app, None).await;
@@ -59,6 +60,9 @@ async fn a_passkey_is_registered_and_signs_in() {
     assert_eq!(login["user"]["id"], alice.id());
     assert_eq!(login["amr"], json!(["webauthn"]));
     app.anonymous().with_token(login.str("access_token")).get("/me").await.is(200);
+
+    let kept = alice.get(&format!("/credentials/{}", kept.str("id"))).await.expect(200);
+    assert!(kept["last_used_at"].is_string() && kept["expires_at"].is_null(), "{}", kept.text());
 }
 
 #[tokio::test]

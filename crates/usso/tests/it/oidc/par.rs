@@ -97,6 +97,17 @@ async fn par_03_a_reference_is_good_until_the_request_is_answered() {
 }
 
 #[tokio::test]
+async fn par_03_a_reference_is_over_when_the_user_refused() {
+    let app = TestApp::new().await;
+    let rp = Rp::foreign(&app.system_admin().await).await;
+    let browser = signed_in(&app, "alice").await;
+    let reference = pushed(&rp).await;
+    let state = handle(&bring(&browser, (&rp.id, &reference)).await);
+    browser.post("/oauth/consent", json!({"state": state, "consent": false})).await.is(200);
+    bring(&browser, (&rp.id, &reference)).await.problem(400, "INVALID_REQUEST_URI");
+}
+
+#[tokio::test]
 async fn par_03_a_reference_is_rejected_when_it_is_anothers_or_outdated_or_unknown() {
     let app = TestApp::new().await;
     let admin = app.system_admin().await;

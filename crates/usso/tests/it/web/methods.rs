@@ -148,6 +148,27 @@ async fn providers_have_buttons_that_lead_to_them() {
         "{start}"
     );
     assert!(!telegram.has("canary-"), "{}", telegram.html());
+    assert_eq!(telegram.data("telegram", "data-expected"), "false");
+}
+
+#[tokio::test]
+async fn what_telegram_sends_counts_only_in_the_browser_that_was_sent_there() {
+    let app = TestApp::new().await;
+    let own = json!({"integration": {"telegram": {"bot_token": "4711:canary-bot-token"}}});
+    app.configure("org_default", own).await;
+    let browser = app.browser();
+    let page = browser.open("/login/telegram?return_to=/back").await;
+    let start = page.data("telegram", "data-start");
+    let query = start.split_once('?').expect("a query").1.as_bytes().to_owned();
+    let (_, back) = form_urlencoded::parse(&query).find(|(name, _)| name == "return_to").expect("a way back");
+    let back = back.strip_prefix("http://localhost:8000").expect("ours").to_owned();
+    let expected = |page: crate::app::Page| page.data("telegram", "data-expected");
+    assert_eq!(expected(browser.open(&back).await), "true");
+    // A link with a sign-in of whoever made it is followed by nobody.
+    let other = app.browser();
+    other.open("/login").await;
+    assert_eq!(expected(other.open(&back).await), "false");
+    assert_eq!(expected(browser.open("/login/telegram?state=x").await), "false");
 }
 
 #[tokio::test]

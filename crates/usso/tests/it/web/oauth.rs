@@ -31,10 +31,27 @@ async fn authz_14_consent_names_client_scopes_and_time() {
         assert!(page.has(&format!("data-scope=\"{scope}\"")), "{}", page.html());
     }
     assert!(page.has("see your e-mail address") && page.has("for 30 days"), "{}", page.html());
+    let callback: http::Uri = CALLBACK.parse().expect("an address");
+    assert!(page.has(&format!("go on to {}", callback.authority().expect("a host"))), "{}", page.html());
+    assert!(!page.has("registered itself"), "an administrator made it");
     let done = browser.submit(&page, "consent-form", &[("consent", "allow")]).await;
     assert!(done.address().starts_with(&format!("{CALLBACK}?code=")), "{}", done.address());
     // Once.
     browser.submit(&page, "consent-form", &[("consent", "allow")]).await.expect(400, "INVALID_REQUEST");
+}
+
+#[tokio::test]
+async fn authz_14_of_a_client_that_registered_itself_people_are_told() {
+    let app = TestApp::new().await;
+    app.user("alice").await;
+    app.configure("org_default", json!({"oauth": {"registration": "open"}})).await;
+    let said = json!({"client_name": "Stranger", "redirect_uris": [CALLBACK], "scope": "openid"});
+    let made = app.anonymous().post("ROOT/oauth/register", said).await.expect(201);
+    let rp = Rp { id: made.str("client_id").to_owned(), ..Rp::foreign(&app.system_admin().await).await };
+    let browser = app.browser();
+    let login = browser.open(&format!("/oauth/authorize?{}", rp.request(&[]))).await;
+    let page = sign_in(&browser, &login.expect(200, "login-form"), ALICE).await.expect(200, "consent-form");
+    assert!(page.has("Stranger registered itself"), "{}", page.html());
 }
 
 #[tokio::test]
