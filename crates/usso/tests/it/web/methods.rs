@@ -162,7 +162,7 @@ async fn what_telegram_sends_counts_only_in_the_browser_that_was_sent_there() {
     let query = start.split_once('?').expect("a query").1.as_bytes().to_owned();
     let (_, back) = form_urlencoded::parse(&query).find(|(name, _)| name == "return_to").expect("a way back");
     let back = back.strip_prefix("http://localhost:8000").expect("ours").to_owned();
-    let expected = |page: crate::app::Page| page.data("telegram", "data-expected");
+    let expected = |page: Page| page.data("telegram", "data-expected");
     assert_eq!(expected(browser.open(&back).await), "true");
     // A link with a sign-in of whoever made it is followed by nobody.
     let other = app.browser();

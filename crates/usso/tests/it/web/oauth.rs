@@ -1,6 +1,6 @@
 //! The pages of the authorization server: consent, and the choice of an account (checklist AUTHZ-14).
 
-use crate::app::{Browser, PASSWORD, Page, TestApp};
+use crate::app::{Browser, PASSWORD, Page, Requests, TestApp};
 use crate::oidc::{CALLBACK, Rp};
 use serde_json::json;
 
