@@ -101,9 +101,8 @@ fn render(page: &Page, handle: &str, waiting: &Pending) -> Result<Response, ApiE
         scopes: told(page, scope),
         lifetime,
         warning: client
-            .registration_digest
-            .as_ref()
-            .map(|_| page.put(page.t.consent_unknown, &[("client", client.title())])),
+            .registered_itself()
+            .then(|| page.put(page.t.consent_unknown, &[("client", client.title())])),
         goes_to: page
             .put(page.t.consent_goes_to, &[("host", host(&waiting.transaction.request.redirect_uri))]),
         action: page.at("/consent"),

@@ -307,6 +307,11 @@ impl Client {
         }
     }
 
+    /// Whether nobody made it but itself (RFC 7591).
+    pub fn registered_itself(&self) -> bool {
+        self.user_id.is_none()
+    }
+
     /// Whether it keeps no secret (RFC 6749 §2.1).
     pub fn is_public(&self) -> bool {
         self.auth_methods == [AuthMethod::None]
