@@ -66,6 +66,11 @@ pub fn shared() -> Result<&'static Server> {
     shared.as_ref().map_err(|why| Error::other(why.as_str()))
 }
 
+fn fresh_name() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
 impl Server {
     /// Creates a cluster, starts it on a free port of 127.0.0.1 and waits until it answers: about two seconds.
     ///
@@ -112,13 +117,33 @@ impl Server {
         Ok(self.url_of(name))
     }
 
+    /// Takes a database as a model for others: nobody is connected to it any more, nor ever will be.
+    ///
+    /// # Errors
+    /// When there is none of that name, or the server doesn't answer.
+    pub fn seal(&self, name: &str) -> Result<()> {
+        self.psql("postgres", &format!("ALTER DATABASE \"{name}\" ALLOW_CONNECTIONS false"))?;
+        let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname";
+        self.psql("postgres", &format!("{end} = '{name}'")).map(drop)
+    }
+
+    /// Creates a database like one that was sealed, under a name nobody else uses, and answers its URL.
+    ///
+    /// # Errors
+    /// When there is no such model, or the server doesn't answer.
+    pub fn copy_of(&self, model: &str) -> Result<String> {
+        let name = fresh_name();
+        let sql = format!("CREATE DATABASE \"{name}\" TEMPLATE \"{model}\" STRATEGY wal_log");
+        self.psql("postgres", &sql)?;
+        Ok(self.url_of(&name))
+    }
+
     /// Creates an empty database under a name nobody else uses and answers its URL.
     ///
     /// # Errors
     /// As [`Server::database`].
     pub fn fresh_database(&self) -> Result<String> {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        self.database(&format!("test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)))
+        self.database(&fresh_name())
     }
 
     /// Runs SQL in a database as the superuser and answers what it prints, unaligned and without headers.

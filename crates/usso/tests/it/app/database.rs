@@ -8,6 +8,8 @@ use kernel::{Ephemeral, Storage};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use tokio::sync::OnceCell;
+use usso::app::startup;
 
 /// The storages there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +72,8 @@ impl Database {
 
     async fn on_servers() -> Self {
         let postgres = testbed::postgres::shared().expect("a PostgreSQL server");
-        let url = postgres.fresh_database().expect("an empty database");
+        let model = MODEL.get_or_init(prepared).await;
+        let url = postgres.copy_of(model).expect("a database with all tables");
         let storage = PostgresStorage::open(&url, PostgresOptions::default()).expect("a usable URL");
         let redis = testbed::redis::shared().expect("a Redis server");
         let namespace = url.rsplit('/').next().unwrap_or_default().to_owned();
@@ -107,6 +110,20 @@ impl Drop for Database {
             drop(std::fs::remove_dir_all(directory));
         }
     }
+}
+
+/// The database that those of all tests are copies of.
+static MODEL: OnceCell<String> = OnceCell::const_new();
+
+/// Makes a database with all tables: making them takes longer than copying them.
+async fn prepared() -> String {
+    let postgres = testbed::postgres::shared().expect("a PostgreSQL server");
+    let url = postgres.fresh_database().expect("an empty database");
+    let storage = PostgresStorage::open(&url, PostgresOptions::default()).expect("a usable URL");
+    storage.prepare(&startup::kinds()).await.expect("tables");
+    let name = url.rsplit('/').next().unwrap_or_default().to_owned();
+    postgres.seal(&name).expect("a model");
+    name
 }
 
 fn new_directory() -> PathBuf {
