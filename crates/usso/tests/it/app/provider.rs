@@ -53,7 +53,7 @@ pub struct Provider {
     app: TestApp,
     book: Arc<Mutex<Book>>,
     /// None in the server's own hands, which would hold itself up for ever.
-    server: Option<Arc<Server>>,
+    _server: Option<Arc<Server>>,
 }
 
 /// The server's task, which ends with the last handle to the provider.
@@ -94,7 +94,7 @@ impl Provider {
             user: json!({"id": 583_231, "login": "octocat", "name": "Octo Cat", "email": "no@proof.example"}),
             emails: json!([{"email": "octo@example.com", "primary": true, "verified": true}]),
         };
-        let provider = Self { issuer, app: app.clone(), book: Arc::new(Mutex::new(book)), server: None };
+        let provider = Self { issuer, app: app.clone(), book: Arc::new(Mutex::new(book)), _server: None };
         let routes = Router::new()
             .route("/.well-known/openid-configuration", get(metadata))
             .route("/jwks", get(keys))
@@ -103,7 +103,7 @@ impl Provider {
             .route("/emails", get(emails))
             .with_state(provider.clone());
         let task = tokio::spawn(async move { axum::serve(listener, routes).await });
-        Self { server: Some(Arc::new(Server(task.abort_handle()))), ..provider }
+        Self { _server: Some(Arc::new(Server(task.abort_handle()))), ..provider }
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
