@@ -7,6 +7,7 @@ import argparse
 import pathlib
 import socket
 import ssl
+import sys
 import threading
 
 from aiosmtpd.controller import Controller
@@ -52,6 +53,7 @@ def main() -> None:
         port = free.getsockname()[1]
     controller = Controller(Box(own.directory, own.busy), hostname="127.0.0.1", port=port, **more)
     controller.start()
+    print(f"takes mail on port {port}", file=sys.stderr, flush=True)
     print(port, flush=True)
     threading.Event().wait()
 
