@@ -142,7 +142,8 @@ impl<'a> Scope<'a> {
 #[must_use]
 pub fn grants(held: &str, verb: &str, paths: &[&str], attributes: &[(&str, &str)]) -> bool {
     let (head, query) = Scope::split(held);
-    verb_satisfies(head.verb, verb)
+    !is_for_another(head.path, paths)
+        && verb_satisfies(head.verb, verb)
         && paths.iter().any(|path| path_covers(head.path, path, matches_pattern))
         && (query.is_empty() || Scope::parse(held).admits(attributes))
 }
@@ -223,6 +224,18 @@ fn path_covers(pattern: &str, path: &str, covers: impl Fn(&str, &str) -> bool) -
         Some(segment) => covers(own, or_star(segment)),
         None => own == "*",
     })
+}
+
+/// True if the last segment of a pattern shows already that it covers none of the paths: what most scopes somebody holds
+/// are refused by, at the cost of comparing one word.
+fn is_for_another(pattern: &str, paths: &[&str]) -> bool {
+    let own = last_segment(pattern);
+    !own.is_empty() && !own.as_bytes().contains(&b'*') && paths.iter().all(|path| last_segment(path) != own)
+}
+
+fn last_segment(path: &str) -> &str {
+    let slash = path.bytes().rposition(|byte| byte == b'/');
+    slash.and_then(|at| path.get(at + 1..)).unwrap_or(path)
 }
 
 /// An empty segment means `*`.
