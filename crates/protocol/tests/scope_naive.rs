@@ -5,7 +5,7 @@
 //! every other, which makes 112,000 comparisons and 336,000 questions. `PROPTEST_CASES` asks for more rounds.
 
 use proptest::prelude::*;
-use protocol::scope::{Scope, is_narrower, satisfies};
+use protocol::scope::{Scope, grants, is_narrower, satisfies};
 
 mod naive {
     pub type Parts = (String, Vec<String>, Vec<(String, String)>);
@@ -141,6 +141,10 @@ proptest! {
                 prop_assert_eq!(scope.covers(verb, &path), covers, "{} covers {}:{}", text, verb, path);
                 let allows = naive::satisfies(&plain, verb, &path, &attributes);
                 prop_assert_eq!(satisfies(&scope, verb, &path, &attributes), allows, "{} allows {}:{}", text, verb, path);
+                // The same question as requests ask it, of several paths.
+                let paths = ["other/things", path.as_str()];
+                prop_assert_eq!(grants(text, verb, &paths, &attributes), allows || naive::satisfies(&plain, verb, paths[0], &attributes),
+                    "{} grants {}:{}", text, verb, path);
             }
             for other in &scopes {
                 let within = naive::is_narrower(&plain, &naive::parts(other));
