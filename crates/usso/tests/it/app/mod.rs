@@ -338,7 +338,6 @@ fn config() -> Config {
     config.server.debug = true;
     config.hashing.memory_kib = 64;
     config.hashing.iterations = 1;
-    config.hashing.threads = 1;
     config.hashing.queue_limit = 10_000;
     // Low-priority threads on a machine that is busy with other tests: nothing is ever shed for want of time.
     config.hashing.queue_wait_ms = 3_600_000;
